@@ -1,0 +1,17 @@
+"""``python -m caged zygote FD [--namespaces]`` or ``python -m caged cold FILE``.
+
+An entry of its own, because IPython puts the notebook's namespace in the
+place of ``__main__``: no module of the cage may be that one.
+"""
+
+import sys
+
+if __name__ == "__main__":
+    name, *arguments = sys.argv[1:]
+    if name == "zygote":
+        from caged.zygote import main
+    elif name == "cold":
+        from caged.cold import main
+    else:
+        sys.exit(f"caged: no entry named {name}")
+    main(arguments)

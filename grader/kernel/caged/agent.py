@@ -1,0 +1,478 @@
+"""Answers the grader's questions about an executed notebook, in a fork of it.
+
+A question is a mapping with the key ``ask``; an answer is a mapping with
+either ``value``, or ``raised`` (the student's code raised), or ``refused``
+(the question cannot be answered: no such name, no value of the wire). The
+agent compares nothing and knows no expected value.
+"""
+
+from __future__ import annotations
+
+import builtins
+import inspect
+import io
+import os
+import socket
+import sys
+import traceback
+import types
+from collections.abc import Callable
+from typing import Any
+
+# Student code may replace builtins; these functions keep the ones of now.
+globals()["__builtins__"] = dict(vars(builtins))
+
+from .wire import (  # noqa: E402
+    Closed,
+    Description,
+    Reference,
+    TensorValue,
+    WireError,
+    pack,
+    receive_frame,
+    send_frame,
+    unpack,
+)
+
+VARIABLE_BYTES = 1 << 20
+"""Largest variable that is sent unasked; others are described and can be asked for by name."""
+VARIABLES_BYTES = 16 << 20
+REQUEST_BYTES = 1 << 30
+MAX_VARIABLES = 2000
+
+_PLAIN_KINDS = (types.FunctionType, types.BuiltinFunctionType, types.MethodType)
+_type_of = type
+
+
+class _Refused(Exception):
+    """The question has no answer; the message says why."""
+
+
+def describe(value: Any) -> Description:
+    """Describe a value by its type alone: its ``repr`` would be student code."""
+    kind = _type_of(value)
+    name = f"{kind.__module__}.{kind.__qualname__}"
+    if kind in _PLAIN_KINDS:
+        return Description(name, "", "function")
+    if isinstance(value, type):
+        return Description(f"{value.__module__}.{value.__qualname__}", "", "class")
+    if kind is types.ModuleType:
+        return Description(value.__name__, "", "module")
+    return Description(name, "", "object")
+
+
+class Agent:
+    """The questions that can be asked, and what is kept between them."""
+
+    def __init__(
+        self,
+        namespace: dict[str, Any],
+        limit: int,
+        hidden: frozenset[str] = frozenset(),
+        cells: dict[str, int] | None = None,
+    ) -> None:
+        self.namespace = namespace
+        self.hidden = hidden
+        self.cells = cells or {}
+        self.limit = limit
+        self.kept: list[Any] = []
+        self.questions: dict[str, Callable[[dict[str, Any]], Any]] = {
+            "variables": self.variables,
+            "value": self.value,
+            "call": self.call,
+            "make": self.make,
+            "attribute": self.attribute,
+            "signature": self.signature,
+            "modules": self.modules,
+            "trace": self.trace,
+            "forward": self.forward,
+        }
+
+    def answer(self, question: dict[str, Any]) -> bytes:
+        """Return the packed answer to one question."""
+        try:
+            value = self.questions[question["ask"]](question)
+            return self._packed(value)
+        except _Refused as refusal:
+            return pack({"refused": str(refusal)}, self.limit)
+        except WireError as error:
+            return pack({"refused": "wire", "because": str(error)[:500]}, self.limit)
+        except BaseException as error:  # whatever student code raises is an answer
+            return pack({"raised": self._raised(error)}, self.limit)
+
+    def _packed(self, value: Any) -> bytes:
+        try:
+            return pack({"value": value}, self.limit)
+        except WireError as error:
+            text = str(error)
+            described = describe(value)
+            if text.startswith("a value of type"):
+                return pack({"value": described}, self.limit)
+            return pack(
+                {"value": Description(described.type, text[:500], "too-large")}, self.limit
+            )
+
+    def _target(self, target: Any) -> Any:
+        if type(target) is Reference:
+            return self.kept[target.number]
+        if target not in self.namespace:
+            raise _Refused(f"no-name:{target}")
+        return self.namespace[target]
+
+    def _resolve(self, value: Any) -> Any:
+        if type(value) is Reference:
+            return self.kept[value.number]
+        if type(value) is list:
+            return [self._resolve(v) for v in value]
+        if type(value) is tuple:
+            return tuple(self._resolve(v) for v in value)
+        if type(value) is dict:
+            return {k: self._resolve(v) for k, v in value.items()}
+        return value
+
+    def _keep(self, value: Any) -> Reference:
+        self.kept.append(value)
+        return Reference(len(self.kept) - 1)
+
+    def variables(self, question: dict[str, Any]) -> dict[str, Any]:
+        """Every variable of the notebook; what is large or no value is described."""
+        found: dict[str, Any] = {}
+        left = VARIABLES_BYTES
+        for name, value in list(self.namespace.items()):
+            if type(name) is not str or name in self.hidden or name.startswith("_"):
+                continue
+            if _type_of(value) is types.ModuleType or len(found) >= MAX_VARIABLES:
+                continue
+            try:
+                size = len(pack(value, min(VARIABLE_BYTES, left)))
+                found[name] = value
+                left -= size
+            except WireError as error:
+                described = describe(value)
+                if not str(error).startswith("a value of type"):
+                    described = Description(described.type, str(error)[:500], "too-large")
+                found[name] = described
+            except Exception as error:
+                found[name] = Description(describe(value).type, str(error)[:200], "object")
+        return found
+
+    def value(self, question: dict[str, Any]) -> Any:
+        return self._target(question["target"])
+
+    def call(self, question: dict[str, Any]) -> Any:
+        """Call a function of the notebook; ``keep`` asks for a reference to the result."""
+        function = self._target(question["target"])
+        if not callable(function):
+            raise _Refused("not-callable")
+        arguments = self._resolve(question["args"])
+        keywords = self._resolve(question["kwargs"])
+        for names in question.get("choices", ()):
+            given = keywords.pop(names[0])
+            keywords[_accepted(function, names)] = given
+        try:
+            inspect.signature(function).bind(*arguments, **keywords)
+        except TypeError as error:
+            raise _Refused(f"arguments:{error}") from None
+        except ValueError:
+            pass  # a builtin without a signature: the call itself will tell
+        result = function(*arguments, **keywords)
+        if isinstance(result, types.GeneratorType):
+            result = [item for item, _ in zip(result, range(10_000), strict=False)]
+        return self._keep(result) if question.get("keep") else result
+
+    def make(self, question: dict[str, Any]) -> Reference:
+        """Run a piece of the grader's own source here and keep what its function returns."""
+        scope: dict[str, Any] = {"__name__": "question"}
+        exec(compile(question["source"], "<question>", "exec"), scope)
+        return self._keep(scope[question["name"]](*self._resolve(question["args"])))
+
+    def attribute(self, question: dict[str, Any]) -> Any:
+        value = self._target(question["target"])
+        for step in question["path"]:
+            value = getattr(value, step) if type(step) is str else value[step]
+        return self._keep(value) if question.get("keep") else value
+
+    def signature(self, question: dict[str, Any]) -> Any:
+        function = self._target(question["target"])
+        if not callable(function):
+            raise _Refused("not-callable")
+        try:
+            parameters = inspect.signature(function).parameters.values()
+        except (TypeError, ValueError):
+            raise _Refused("no-signature") from None
+        return [
+            {"name": p.name, "kind": p.kind.name, "default": p.default is not p.empty}
+            for p in parameters
+        ]
+
+    def _raised(self, error: BaseException) -> dict[str, Any]:
+        """Type, message and the frames of an exception that lie in the notebook's cells."""
+        frames = [
+            {
+                "count": self.cells[frame.f_code.co_filename],
+                "line": line,
+                "function": frame.f_code.co_name,
+            }
+            for frame, line in traceback.walk_tb(error.__traceback__)
+            if frame.f_code.co_filename in self.cells
+        ]
+        try:
+            message = str(error)[:2000]
+        except BaseException:  # __str__ of an exception is student code too
+            message = ""
+        return {"type": type(error).__name__[:100], "message": message, "frames": frames[-20:]}
+
+    # -- torch modules ------------------------------------------------------------
+
+    def modules(self, question: dict[str, Any]) -> dict[str, Any]:
+        """Structure of an ``nn.Module``: its modules with options, and its parameters."""
+        model = self._module(question["target"])
+        return {
+            "type": type(model).__name__,
+            "modules": [
+                {"path": path, "type": type(m).__name__, "options": _options(m)}
+                for path, m in model.named_modules()
+                if path
+            ],
+            "parameters": [
+                [name, tuple(p.shape), p.requires_grad] for name, p in model.named_parameters()
+            ],
+        }
+
+    def trace(self, question: dict[str, Any]) -> dict[str, Any]:
+        """Layers and tensor operations in the order in which a forward pass runs them."""
+        from torch import no_grad
+
+        model = self._module(question["target"])
+        model.train(bool(question.get("training")))
+        with _Tracer(model) as tracer, no_grad():
+            output = model(*self._resolve(question["inputs"]))
+        return {
+            "layers": tracer.layers,
+            "operations": tracer.operations,
+            "output": _shape(output),
+        }
+
+    def forward(self, question: dict[str, Any]) -> Any:
+        """Forward pass, if asked under given weights laid into the layers as they execute."""
+        from torch import no_grad
+
+        model = self._module(question["target"])
+        inputs = self._resolve(question["inputs"])
+        with no_grad():
+            if question["weights"] is not None:
+                model.eval()
+                with _Tracer(model) as tracer:
+                    model(*inputs)
+                _lay_weights(tracer.executed, question["weights"])
+            model.train(bool(question["training"]))
+            return model(*inputs)
+
+    def _module(self, target: Any) -> Any:
+        from torch.nn import Module
+
+        model = self._target(target)
+        if not isinstance(model, Module):
+            raise _Refused("not-a-module")
+        return model
+
+
+def _accepted(function: Any, names: list[str]) -> str:
+    """The first of `names` that `function` takes as an argument; the first if none."""
+    try:
+        parameters = inspect.signature(function).parameters
+    except (TypeError, ValueError):
+        return names[0]
+    return next((name for name in names if name in parameters), names[0])
+
+
+def _shape(value: Any) -> Any:
+    if isinstance(value, (tuple, list)):
+        return [_shape(v) for v in value]
+    shape = getattr(value, "shape", None)
+    return tuple(int(n) for n in shape) if shape is not None else None
+
+
+_OPTIONS = (
+    "in_channels out_channels in_features out_features num_features kernel_size stride padding "
+    "dilation groups p inplace eps momentum affine start_dim end_dim output_size negative_slope "
+    "hidden_size input_size num_layers batch_first bidirectional nonlinearity num_embeddings "
+    "embedding_dim normalized_shape dim ceil_mode"
+).split()
+
+
+def _options(module: Any) -> dict[str, Any]:
+    options: dict[str, Any] = {}
+    for name in _OPTIONS:
+        value = module.__dict__.get(name)
+        if isinstance(value, (bool, int, float, str)) or (
+            isinstance(value, tuple) and all(isinstance(v, int) for v in value)
+        ):
+            options[name] = value
+    if "bias" in module._parameters:
+        options["bias"] = module._parameters["bias"] is not None
+    return options
+
+
+_STATE = ("weight", "bias", "running_mean", "running_var")
+
+
+def _state(module: Any) -> dict[str, Any]:
+    """Own parameters and buffers, those of :data:`_STATE` first, then by registration."""
+    own = {k: v for k, v in module._parameters.items() if v is not None}
+    own |= {
+        k: v
+        for k, v in module._buffers.items()
+        if v is not None and k != "num_batches_tracked"
+    }
+    return {k: own[k] for k in sorted(own, key=lambda k: _STATE.index(k) if k in _STATE else 9)}
+
+
+class _Tracer:
+    """Records layers (modules without children, or with parameters of their own) and operations."""
+
+    def __init__(self, model: Any) -> None:
+        self.model = model
+        self.paths = {id(m): path for path, m in model.named_modules()}
+        self.layers: list[dict[str, Any]] = []
+        self.operations: list[dict[str, Any]] = []
+        self.executed: list[Any] = []
+        self.handles: list[Any] = []
+
+    def __enter__(self) -> _Tracer:
+        for module in self.model.modules():
+            if not module._modules or any(p is not None for p in module._parameters.values()):
+                self.handles.append(module.register_forward_hook(self._layer))
+        self.mode = _operation_recorder(self.operations)
+        self.mode.__enter__()
+        return self
+
+    def __exit__(self, *details: Any) -> None:
+        self.mode.__exit__(*details)
+        for handle in self.handles:
+            handle.remove()
+
+    def _layer(self, module: Any, inputs: Any, output: Any) -> None:
+        if not any(m is module for m in self.executed):
+            self.executed.append(module)
+        self.layers.append(
+            {
+                "path": self.paths.get(id(module), ""),
+                "type": type(module).__name__,
+                "options": _options(module),
+                "parameters": {k: tuple(v.shape) for k, v in _state(module).items()},
+                "input": _shape(inputs[0]) if inputs else None,
+                "output": _shape(output),
+            }
+        )
+
+
+def _operation_recorder(operations: list[dict[str, Any]]) -> Any:
+    """A dispatch mode that notes each ATen operation: its name, its shapes, its plain arguments."""
+    import torch
+    from torch.utils._python_dispatch import TorchDispatchMode
+
+    class Recorder(TorchDispatchMode):
+        def __torch_dispatch__(
+            self, func: Any, types: Any, args: Any = (), kwargs: Any = None
+        ) -> Any:
+            result = func(*args, **(kwargs or {}))
+            if len(operations) < 20_000:
+                operations.append(
+                    {
+                        "name": func.overloadpacket.__name__,
+                        "inputs": [tuple(a.shape) for a in args if isinstance(a, torch.Tensor)],
+                        "arguments": [
+                            list(a) if isinstance(a, (list, tuple)) else a
+                            for a in args
+                            if isinstance(a, (bool, int, float))
+                            or (
+                                isinstance(a, (list, tuple))
+                                and all(isinstance(x, (bool, int, float)) for x in a)
+                            )
+                        ],
+                        "output": _shape(result),
+                    }
+                )
+            return result
+
+    return Recorder()
+
+
+def _lay_weights(executed: list[Any], weights: list[dict[str, Any]]) -> None:
+    """Lay `weights`, one mapping for each layer with state, into the layers as they executed.
+
+    A bias that the given weights lack becomes zero, so a superfluous bias changes nothing.
+    """
+    stateful = [module for module in executed if _state(module)]
+    if len(stateful) != len(weights):
+        raise _Refused(f"weights:{len(stateful)} layers with weights, {len(weights)} expected")
+    for number, (module, given) in enumerate(zip(stateful, weights, strict=True)):
+        own = _state(module)
+        for name in given:
+            if name not in own:
+                raise _Refused(f"weights:layer {number} ({type(module).__name__}) has no {name}")
+        for name, tensor in own.items():
+            if name not in given:
+                if name != "bias":
+                    raise _Refused(f"weights:layer {number} ({type(module).__name__}) has {name}")
+                tensor.zero_()
+                continue
+            value = given[name]
+            squeezed = [n for n in tensor.shape if n != 1]
+            if squeezed != [n for n in value.shape if n != 1]:
+                raise _Refused(
+                    f"weights:layer {number} ({type(module).__name__}) {name} has shape "
+                    f"{tuple(tensor.shape)}, {tuple(value.shape)} expected"
+                )
+            tensor.copy_(value.reshape(tensor.shape))
+
+
+def _torch_tensor(value: TensorValue) -> Any:
+    import torch
+
+    tensor = torch.from_numpy(value.array)
+    if value.dtype == "bfloat16":
+        tensor = tensor.bfloat16()
+    return tensor.requires_grad_() if value.requires_grad else tensor
+
+
+def serve(
+    sock: socket.socket,
+    namespace: dict[str, Any],
+    limit: int,
+    hidden: frozenset[str] = frozenset(),
+    cells: dict[str, int] | None = None,
+) -> None:
+    """Answer questions on `sock` until the grader closes it.
+
+    Parameters
+    ----------
+    sock
+        A stream socket to the grader.
+    namespace
+        Global names of the executed notebook.
+    limit
+        Largest answer in bytes.
+    hidden
+        Names that the shell itself put into the namespace.
+    cells
+        Execution count by code file name, so that an exception can name its cell.
+
+    Standard output of the student's functions is dropped here: their answer
+    is what they return.
+    """
+    sink = os.open(os.devnull, os.O_WRONLY)
+    for descriptor in (1, 2):
+        os.dup2(sink, descriptor)
+    sys.stdout = sys.stderr = io.TextIOWrapper(io.FileIO(sink, "w"), errors="replace")
+    torch = sys.modules.get("torch")
+    if torch is not None:
+        torch.set_grad_enabled(True)
+    agent = Agent(namespace, limit, hidden, cells)
+    while True:
+        try:
+            payload, _ = receive_frame(sock, REQUEST_BYTES)
+        except Closed:
+            return
+        send_frame(sock, agent.answer(unpack(payload, tensor=_torch_tensor)))
