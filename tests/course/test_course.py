@@ -1,0 +1,144 @@
+"""course.toml: what is read from it, and how every mistake is told."""
+
+from __future__ import annotations
+
+import pickle
+from decimal import Decimal
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from grader.course import CourseError, read_course
+from grader.course.policy import GraceThenLinear, NoPenalty
+
+
+def problems_of(folder):
+    """Return {key: (problem, remedy)} of the error that reading the course raises."""
+    with pytest.raises(CourseError) as caught:
+        read_course(folder.root)
+    assert all(each.file == "course.toml" for each in caught.value.problems)
+    return {each.key: (each.problem, each.remedy) for each in caught.value.problems}
+
+
+def test_a_course_is_read_whole(folder):
+    course = read_course(folder.root)
+    assert course.title == {"fa": "یادگیری ژرف", "en": "Deep learning"}
+    assert course.languages == ("fa", "en")
+    assert course.calendar == "jalali"
+    assert course.time_zone == ZoneInfo("Asia/Tehran")
+    assert course.assignments == ("hw4_convnets",)
+    assert course.roster == folder.root / "roster.csv"
+    assert course.late == GraceThenLinear(grace_hours=Decimal(72), percent_per_day=Decimal(50))
+    assert course.folder("hw4_convnets") == folder.assignment
+
+
+def test_roster_and_late_policy_are_optional(folder):
+    folder.replace("course.toml", 'roster = "roster.csv"\n', "")
+    text = folder.file("course.toml").read_text("utf-8").partition("[late]")[0]
+    folder.write("course.toml", text)
+    course = read_course(folder.root)
+    assert course.roster is None
+    assert course.late == NoPenalty()
+
+
+def test_a_byte_order_mark_is_no_mistake(folder):
+    path = folder.file("course.toml")
+    path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
+    assert read_course(folder.root).calendar == "jalali"
+
+
+def test_a_missing_file_is_named(tmp_path):
+    with pytest.raises(CourseError, match=r"course\.toml\n    this file does not exist"):
+        read_course(tmp_path)
+
+
+def test_a_syntax_error_names_its_line(folder):
+    folder.replace("course.toml", 'calendar = "jalali"', 'calendar = "jalali')
+    with pytest.raises(CourseError) as caught:
+        read_course(folder.root)
+    (problem,) = caught.value.problems
+    assert problem.line == 3
+    assert problem.problem.startswith("not valid TOML")
+    assert str(caught.value).startswith("course.toml:3\n")
+
+
+def test_a_syntax_error_at_the_end_names_the_last_line(folder):
+    folder.write("course.toml", "a = 1\nb = [")
+    with pytest.raises(CourseError) as caught:
+        read_course(folder.root)
+    assert caught.value.problems[0].line == 2
+
+
+def test_bytes_that_are_not_utf8_name_their_line(folder):
+    folder.file("course.toml").write_bytes(b'calendar = "jalali"\ntitle = "\xe3\xd1"\n')
+    with pytest.raises(CourseError) as caught:
+        read_course(folder.root)
+    assert caught.value.problems[0].line == 2
+    assert "UTF-8" in caught.value.problems[0].remedy
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "key", "problem", "remedy"),
+    [
+        ("calendar =", "calender =", "calender", "unknown key", "did you mean calendar?"),
+        ("roster =", "students =", "students", "unknown key", "known keys here: title, languages"),
+        ('"jalali"', '"jalai"', "calendar", '"jalai" is not possible', 'did you mean "jalali"?'),
+        ('"Asia/Tehran"', '"Asia/Teheran"', "time_zone", "not a time zone", '"Asia/Tehran"'),
+        ('"Asia/Tehran"', '"../x"', "time_zone", "not a time zone", "Asia/Tehran"),
+        ('"Asia/Tehran"', "3.5", "time_zone", "expected text, found a number", 'quotes: "3.5"'),
+        ('["fa", "en"]', '["fa", "de"]', "languages[1]", 'does not speak "de"', "fa"),
+        ('["fa", "en"]', '["fa", "fa"]', "languages", "more than once", "keep one"),
+        ('["fa", "en"]', "[]", "languages", "there is no language", "at least one"),
+        ('["fa", "en"]', '"fa"', "languages", "expected a list, found text", "write [ … ]"),
+        ('["hw4_convnets"]', '["hw4"]', "assignments[0]", "no folder assignments/hw4", "hw4_convnets"),
+        ('["hw4_convnets"]', '["../x"]', "assignments[0]", "cannot name", "lower-case"),
+        ('"roster.csv"', '"list.csv"', "roster", "there is no file list.csv", "remove this key"),
+        ('"grace-then-linear"', '"grace-linear"', "late.policy", "not possible", "grace-then-linear"),
+        ("policy =", "policies =", "late.policy", "missing", '"hard-deadline"'),
+        ("percent_per_day = 50", "percent_per_day = 150", "late.percent_per_day", "150 is out", "0 to 100"),
+        ("percent_per_day = 50", 'percent_per_day = "50"', "late.percent_per_day", "found text", "quotes: 50"),
+        ("percent_per_day = 50", "percent_per_day = nan", "late.percent_per_day", "NaN", "finite"),
+        ("percent_per_day = 50", "percent_per_day = true", "late.percent_per_day", "true or false", "a number"),
+        ("percent_per_day = 50", "", "late.percent_per_day", "missing", "add percent_per_day"),
+        ("grace_hours", "grace_hour", "late.grace_hour", "unknown key", "grace_hours"),
+        (', en = "Deep learning"', "", "title.en", "translation is missing", 'en = "…"'),
+        ('"Deep learning"', '"  "', "title.en", "empty", "en"),
+        ('"Deep learning"', '"Deep learning", fr = "L\'apprentissage"', "title.fr", '"fr"', "fa, en"),
+        ('{ fa = "یادگیری ژرف", en = "Deep learning" }', '"x"', "title", "found text", '{ fa = "…", en = "…" }'),
+    ],
+)  # fmt: skip
+def test_a_mistake_is_told_with_its_key_and_remedy(folder, old, new, key, problem, remedy):
+    folder.replace("course.toml", old, new)
+    problems = problems_of(folder)
+    assert list(problems) == [key]
+    assert problem in problems[key][0]
+    assert remedy in problems[key][1]
+
+
+def test_all_mistakes_are_told_at_once(folder):
+    folder.replace("course.toml", "calendar =", "calender =")
+    folder.replace("course.toml", ', en = "Deep learning"', "")
+    folder.replace("course.toml", "percent_per_day = 50", "percent_per_day = -1")
+    folder.replace("course.toml", '"roster.csv"', '"list.csv"')
+    with pytest.raises(CourseError) as caught:
+        read_course(folder.root)
+    keys = [each.key for each in caught.value.problems]
+    assert keys == ["title.en", "calender", "late.percent_per_day", "roster"]
+    assert str(caught.value).startswith(
+        "4 mistakes in the course's files:\ncourse.toml, title.en\n"
+    )
+
+
+def test_a_course_in_one_language_needs_no_other(folder):
+    folder.replace("course.toml", '["fa", "en"]', '["fa"]')
+    folder.replace("course.toml", ', en = "Deep learning"', "")
+    assert read_course(folder.root).languages == ("fa",)
+
+
+def test_the_error_survives_a_journey_to_another_process(folder):
+    folder.replace("course.toml", "calendar =", "calender =")
+    with pytest.raises(CourseError) as caught:
+        read_course(folder.root)
+    again = pickle.loads(pickle.dumps(caught.value))
+    assert again.problems == caught.value.problems
+    assert str(again) == str(caught.value)
