@@ -1,0 +1,318 @@
+"""``expect``: compare an answer with what is right, and explain the difference.
+
+Every method returns when the answer is right and raises a
+:class:`~grader.checks.outcome.Shortfall` with its evidence when it is not.
+Answers are never compared by their own operators: they are plain data by the
+time they come here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from typing import Any, NoReturn
+
+import numpy as np
+
+from grader.checks import answers
+from grader.checks.compare import Comparison, compare_close, compare_equal, evidence_of, shown
+from grader.checks.outcome import EnvironmentFault, Failed, Missing, Pending, Shortfall
+from grader.checks.student import Answer, Record, Student, from_wire
+from grader.course.feedback import Feedback
+from grader.course.messages import say
+from grader.report import Text
+
+
+class Expectation:
+    """What is expected of one answer."""
+
+    def __init__(self, answer: Any, record: Record, texts: Feedback) -> None:
+        if isinstance(answer, Answer):
+            self.name, self.value = answer.name, answer.value
+            if record.cell is None:
+                record.cell = answer.cell
+        else:
+            self.name, self.value = record.name or record.asked or "?", from_wire(answer)[0]
+        if record.asked is not None:
+            self.name = record.asked.split("(")[0]
+        self._record = record
+        self._texts = texts
+
+    # -- values -------------------------------------------------------------------
+
+    def close(
+        self,
+        expected: Any,
+        *,
+        atol: float = 1e-6,
+        rtol: float = 1e-6,
+        misconceptions: Mapping[str, Any] | None = None,
+        alternatives: Mapping[str, Any] | None = None,
+        follow_through: Any = None,
+    ) -> None:
+        """Expect numbers of the shape of `expected` with ``|a - b| <= atol + rtol * |b|``.
+
+        Parameters
+        ----------
+        misconceptions
+            Known wrong values by their id in feedback.toml.
+        alternatives
+            Other right values by the id of their note.
+        follow_through
+            What would be right given the student's own earlier step.
+        """
+        wanted = _array(expected)
+        try:
+            answered = answers.read_array(self.value)
+        except answers.Unreadable as error:
+            raise Missing(
+                say("unreadable-array", name=self.name, answered=error.answer),
+                self._evidence({"kind": "values", "answered": shown(self.value)}),
+            ) from None
+        comparison = compare_close(answered, wanted, atol, rtol)
+        if comparison.ok:
+            return
+        for note, value in (alternatives or {}).items():
+            if compare_close(answered, _array(value), atol, rtol).ok:
+                self._note(note)
+                return
+        if follow_through is not None:
+            carried = _array(follow_through)
+            if compare_close(answered, carried, atol, rtol).ok:
+                self._record.follow_through = True
+                return
+        evidence = self._evidence(
+            evidence_of(comparison, answered, wanted, hidden=self._record.hidden)
+        )
+        for misconception, value in (misconceptions or {}).items():
+            if compare_close(answered, _array(value), atol, rtol).ok:
+                self._misconception(misconception, evidence)
+        raise Failed(self._difference(comparison, answered, wanted), evidence)
+
+    def equal(
+        self,
+        expected: Any,
+        *,
+        misconceptions: Mapping[str, Any] | None = None,
+        alternatives: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Expect exactly `expected`: integers, texts, truth values, nested lists of them."""
+        comparison = compare_equal(self.value, expected)
+        if comparison.ok:
+            return
+        for note, value in (alternatives or {}).items():
+            if compare_equal(self.value, value).ok:
+                self._note(note)
+                return
+        evidence = self._evidence(
+            evidence_of(comparison, self.value, expected, hidden=self._record.hidden)
+        )
+        for misconception, value in (misconceptions or {}).items():
+            if compare_equal(self.value, value).ok:
+                self._misconception(misconception, evidence)
+        raise Failed(say("wrong-equal", name=self.name, answered=_brief(self.value)), evidence)
+
+    def choice(
+        self,
+        expected: str,
+        *,
+        options: Mapping[str, Sequence[str]] | Sequence[str] = (),
+        misconceptions: Mapping[str, str] | None = None,
+    ) -> None:
+        """Expect the option `expected`; the answer was read with ``kind="choice"``."""
+        if options and self.value not in options:
+            try:
+                self.value = answers.read_choice(self.value, options)
+            except (answers.Unreadable, answers.Hedged) as error:
+                raise Missing(
+                    say(
+                        "not-a-choice",
+                        name=self.name,
+                        answered=error.answer,
+                        options=list(options),
+                    ),
+                    self._evidence({"kind": "choice", "answered": shown(error.answer)}),
+                ) from None
+        if self.value == expected:
+            return
+        evidence: dict[str, Any] = {"kind": "choice", "answered": shown(self.value)}
+        evidence = self._evidence(evidence)
+        for misconception, value in (misconceptions or {}).items():
+            if self.value == value:
+                self._misconception(misconception, evidence)
+        raise Failed(say("wrong-choice", name=self.name, answered=str(self.value)), evidence)
+
+    def shape(self, expected: Sequence[int]) -> None:
+        """Expect an array of this shape, whatever its values."""
+        answered = tuple(answers.read_array(self.value).shape)
+        if answered == tuple(expected):
+            return
+        evidence = {"kind": "shape", "answered": shown(self.value)}
+        if not self._record.hidden:
+            evidence["expected"] = {"text": str(tuple(expected)), "shape": list(expected)}
+            message = say(
+                "wrong-shape", name=self.name, answered=answered, expected=tuple(expected)
+            )
+        else:
+            message = say("wrong-shape-hidden", name=self.name, answered=answered)
+        raise Failed(message, self._evidence(evidence))
+
+    def within(self, low: float, high: float) -> None:
+        """Expect one number from `low` to `high`."""
+        try:
+            number = answers.read_number(self.value)
+        except answers.Unreadable as error:
+            raise Missing(
+                say("unreadable-number", name=self.name, answered=error.answer),
+                self._evidence({"kind": "values", "answered": shown(self.value)}),
+            ) from None
+        if low <= number <= high:
+            return
+        evidence = self._evidence({"kind": "values", "answered": shown(self.value)})
+        if self._record.hidden:
+            raise Failed(say("out-of-range-hidden", name=self.name, answered=number), evidence)
+        raise Failed(
+            say("out-of-range", name=self.name, answered=number, low=low, high=high), evidence
+        )
+
+    def satisfies(self, condition: bool, text_id: str, **evidence: Any) -> None:
+        """Expect a property; where it fails, the misconception `text_id` explains it."""
+        if condition:
+            return
+        found: dict[str, Any] = {"kind": "property", **evidence}
+        if self.value is not None and "answered" not in found and not self._record.hidden:
+            found["answered"] = shown(self.value)
+        self._misconception(text_id, self._evidence(found))
+
+    # -- how it ends ----------------------------------------------------------------
+
+    def _evidence(self, evidence: dict[str, Any]) -> dict[str, Any]:
+        if self._record.asked is not None:
+            evidence["asked"] = self._record.asked
+        if self._record.inputs and not self._record.hidden:
+            evidence["inputs"] = self._record.inputs
+        return evidence
+
+    def _note(self, note: str) -> None:
+        self._record.notes.append(_text_of_note(self._texts, note))
+
+    def _misconception(self, name: str, evidence: dict[str, Any]) -> NoReturn:
+        raise misconception(self._texts, name, evidence)
+
+    def _difference(self, comparison: Comparison, answered: Any, expected: Any) -> Text:
+        hidden = self._record.hidden
+        if comparison.reason == "shape":
+            if hidden:
+                return say("wrong-shape-hidden", name=self.name, answered=answered.shape)
+            return say(
+                "wrong-shape",
+                name=self.name,
+                answered=answered.shape,
+                expected=expected.shape,
+            )
+        if comparison.reason == "nonfinite":
+            wrong = int(np.count_nonzero(~np.isfinite(answered)))
+            return say("non-finite", name=self.name, wrong=wrong, total=answered.size)
+        if hidden:
+            return say(
+                "wrong-values-hidden",
+                name=self.name,
+                wrong=comparison.wrong,
+                total=comparison.total,
+            )
+        if answered.size == 1 or comparison.first is None:
+            return say("wrong-value", name=self.name, answered=_brief(self.value))
+        return say(
+            "wrong-values",
+            name=self.name,
+            wrong=comparison.wrong,
+            total=comparison.total,
+            index=tuple(comparison.first.index),
+            answered=comparison.first.answered,
+        )
+
+
+def misconception(texts: Feedback, name: str, evidence: dict[str, Any]) -> Shortfall:
+    """The end of a check that recognised a known wrong way.
+
+    Raises
+    ------
+    LookupError
+        If feedback.toml has no such misconception: the author's mistake.
+    """
+    try:
+        found = texts.misconceptions[name]
+    except KeyError:
+        raise LookupError(f'feedback.toml has no misconception "{name}"') from None
+    if found.credit > 0:
+        percent = found.credit * Decimal(100)
+        text = say("misconception-partial", text=found.text, percent=percent)
+    else:
+        text = say("misconception", text=found.text)
+    return Failed(text, evidence, misconception=name, credit=found.credit)
+
+
+def _text_of_note(texts: Feedback, name: str) -> Text:
+    try:
+        return texts.notes[name].text
+    except KeyError:
+        raise LookupError(f'feedback.toml has no note "{name}"') from None
+
+
+def _array(value: Any) -> np.ndarray[Any, Any]:
+    if isinstance(value, Answer):
+        return value.array
+    detach = getattr(value, "detach", None)
+    if detach is not None:
+        value = detach().numpy()
+    return np.asarray(value)
+
+
+def _brief(value: Any) -> str:
+    text = str(value.tolist() if isinstance(value, np.ndarray) else value)
+    return text if len(text) <= 80 else text[:77] + "..."
+
+
+class Expect:
+    """The fixture ``expect``: ``expect(answer).close(...)`` and what ends a check otherwise."""
+
+    def __init__(self, student: Student) -> None:
+        self._record = student.record
+        self._texts = student.subject.texts
+
+    def __call__(self, answer: Any) -> Expectation:
+        return Expectation(answer, self._record, self._texts)
+
+    def misconception(self, name: str, **evidence: Any) -> NoReturn:
+        """Fail with the misconception `name`, at its credit."""
+        found: dict[str, Any] = {"kind": "property", **self._record.evidence, **evidence}
+        if self._record.asked is not None:
+            found.setdefault("asked", self._record.asked)
+        raise misconception(self._texts, name, found)
+
+    def satisfies(self, condition: bool, text_id: str, **evidence: Any) -> None:
+        """Expect a property of the whole answer; see :meth:`Expectation.satisfies`."""
+        if not condition:
+            self.misconception(text_id, **evidence)
+
+    def note(self, name: str) -> None:
+        """Add the remark `name` to what the student reads."""
+        self._record.notes.append(_text_of_note(self._texts, name))
+
+    def evidence(self, **evidence: Any) -> None:
+        """Add evidence that the card shows whatever the verdict."""
+        self._record.evidence.update(evidence)
+
+    def pending(self, name: str | None = None) -> NoReturn:
+        """Hand the check to a person; `name` is the misconception or note that tells why."""
+        text = say("pending-person")
+        if name is not None:
+            known = self._texts.misconceptions.get(name) or self._texts.notes.get(name)
+            if known is None:
+                raise LookupError(f'feedback.toml has no misconception or note "{name}"')
+            text = {k: f"{text[k]} {known.text[k]}" for k in text}
+        raise Pending(text, dict(self._record.evidence))
+
+    def environment(self, what: str) -> NoReturn:
+        """Blame the machine that grades: it lacks `what`."""
+        raise EnvironmentFault(say("environment-error", what=what))

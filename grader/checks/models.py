@@ -1,0 +1,166 @@
+"""Neural networks of students: structure, trace and forward pass under given weights.
+
+Nothing depends on what a student called a submodule, on the order in which
+they registered it, or on whether they used a layer or a function: the layers
+are taken in the order in which a forward pass runs them.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from grader.checks.outcome import Failed
+from grader.course.messages import say
+from grader.kernel.caged.agent import Agent
+from grader.kernel.caged.wire import TensorValue, pack, unpack
+
+if TYPE_CHECKING:
+    from grader.checks.student import Answer, Handle, Student
+
+Weights = list[dict[str, npt.NDArray[Any]]]
+"""For each layer with state, in the order of execution: its arrays by name (``weight``, ...)."""
+
+
+class ModuleFact(msgspec.Struct, frozen=True):
+    """One module of a model: where it is, its type and its options."""
+
+    path: str
+    type: str
+    options: dict[str, Any]
+
+
+class LayerFact(msgspec.Struct, frozen=True):
+    """One layer as a forward pass ran it. Shapes include the batch."""
+
+    path: str
+    type: str
+    options: dict[str, Any]
+    parameters: dict[str, tuple[int, ...]]
+    input: Any
+    output: Any
+
+
+class OperationFact(msgspec.Struct, frozen=True):
+    """One tensor operation (ATen's name) as a forward pass ran it."""
+
+    name: str
+    inputs: list[tuple[int, ...]]
+    arguments: list[Any]
+    output: Any
+
+
+class Trace(msgspec.Struct, frozen=True):
+    """A forward pass: layers and tensor operations in the order in which they ran."""
+
+    layers: list[LayerFact]
+    operations: list[OperationFact]
+    output: Any
+
+
+class _Structure(msgspec.Struct):
+    type: str
+    modules: list[ModuleFact]
+    parameters: list[tuple[str, tuple[int, ...], bool]]
+
+
+class StudentModule:
+    """A model that was constructed in the student's process."""
+
+    def __init__(self, student: Student, name: str, handle: Handle) -> None:
+        self._student = student
+        self.name = name
+        self.handle = handle
+
+    def _ask(self, ask: str, **question: Any) -> Answer:
+        return self._student._ask(
+            self.name,
+            lambda probe: probe.ask({"ask": ask, "target": self.handle.reference, **question}),
+        )
+
+    def _convert(self, value: Any, kind: Any) -> Any:
+        try:
+            return msgspec.convert(value, kind, strict=False)
+        except msgspec.ValidationError as error:
+            raise Failed(say("died", name=self.name)) from error
+
+    @cached_property
+    def _structure(self) -> _Structure:
+        structure: _Structure = self._convert(self._ask("modules").value, _Structure)
+        return structure
+
+    @property
+    def modules(self) -> list[ModuleFact]:
+        """All modules below the model, in the order of registration."""
+        return self._structure.modules
+
+    @property
+    def parameters(self) -> list[tuple[str, tuple[int, ...], bool]]:
+        """Name, shape and ``requires_grad`` of each parameter tensor."""
+        return self._structure.parameters
+
+    @property
+    def parameter_count(self) -> int:
+        """Number of parameters."""
+        return sum(int(np.prod(shape)) for _, shape, _ in self.parameters)
+
+    def trace(self, *inputs: Any, training: bool = False) -> Trace:
+        """Layers and operations that a forward pass of `inputs` runs."""
+        answer = self._ask("trace", inputs=[_tensor(x) for x in inputs], training=training)
+        trace: Trace = self._convert(answer.value, Trace)
+        return trace
+
+    def forward(
+        self, *inputs: Any, weights: Weights | None = None, training: bool = False
+    ) -> Answer:
+        """Run `inputs` (arrays become float32 tensors) forward, if asked under given weights."""
+        self._student.record.asked = f"{self.name}(...)({', '.join(_shape(x) for x in inputs)})"
+        return self._ask(
+            "forward",
+            inputs=[_tensor(x) for x in inputs],
+            weights=weights,
+            training=training,
+        )
+
+
+def _shape(value: Any) -> str:
+    shape = getattr(value, "shape", ())
+    return f"<tensor {'×'.join(map(str, shape))}>" if shape else repr(value)
+
+
+def _tensor(value: Any) -> Any:
+    from grader.checks.student import to_wire
+
+    if isinstance(value, np.ndarray):
+        if value.dtype.kind == "f":
+            value = value.astype(np.float32)
+        return TensorValue(value, value.dtype.name)
+    return to_wire(value)
+
+
+def trace_module(model: Any, *inputs: Any) -> Trace:
+    """Trace a model of the grader's own process as :meth:`StudentModule.trace` does a student's."""
+    answer = Agent({"model": model}, 1 << 30).trace({"target": "model", "inputs": list(inputs)})
+    return msgspec.convert(unpack(pack(answer, 1 << 30)), Trace, strict=False)
+
+
+def module_weights(model: Any, *inputs: Any) -> Weights:
+    """Weights of a model of the grader's own process, by layer in the order of execution.
+
+    Parameters
+    ----------
+    model
+        An ``nn.Module``.
+    inputs
+        Tensors for one forward pass, which shows the order.
+    """
+    from grader.kernel.caged.agent import layers_with_state
+
+    return [
+        {name: tensor.detach().numpy().copy() for name, tensor in state.items()}
+        for state in layers_with_state(model, *inputs)
+    ]

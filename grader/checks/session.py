@@ -1,0 +1,262 @@
+"""One pytest session in a worker: checks collected once, then run for one submission after another."""
+
+from __future__ import annotations
+
+import os
+import time
+import traceback
+from collections.abc import Callable, Generator, Sequence
+from decimal import Decimal
+from typing import Any, TypeVar
+
+import msgspec
+import pytest
+from _pytest.runner import runtestprotocol
+
+from grader.checks import plugin
+from grader.checks.declared import Check, checks_of
+from grader.checks.outcome import Shortfall
+from grader.checks.scoring import Judged
+from grader.checks.student import Record
+from grader.checks.subject import Subject
+from grader.course.assignment import Assignment
+from grader.course.messages import say
+from grader.report import CheckResult, Text, Verdict
+
+T = TypeVar("T")
+_NO_POINTS = 0.0
+
+
+class Trouble(msgspec.Struct, frozen=True):
+    """A check that ended by the grader's own fault, with the traceback for whoever mends it."""
+
+    check: str
+    traceback: str
+
+
+class Judge:
+    """Runs the collected checks on one subject after another."""
+
+    def __init__(
+        self,
+        assignment: Assignment,
+        session: pytest.Session,
+        checks: Sequence[Check],
+        calls: list[pytest.CallInfo[None]],
+        *,
+        with_hidden: bool = True,
+    ) -> None:
+        self.assignment = assignment
+        self.checks = checks
+        self._session = session
+        self._calls = calls
+        self._with_hidden = with_hidden
+
+    def public(self) -> Judge:
+        """A judge that runs the public checks only; hidden ones wait for the grading."""
+        return Judge(
+            self.assignment, self._session, self.checks, self._calls, with_hidden=False
+        )
+
+    def judge(self, subject: Subject) -> tuple[list[Judged], list[Trouble]]:
+        """Run every check on `subject`."""
+        self._session.config.stash[plugin.SUBJECT] = subject
+        items = self._session.items
+        judged: list[Judged] = []
+        troubles: list[Trouble] = []
+        for place, (item, check) in enumerate(zip(items, self.checks, strict=True)):
+            if check.hidden and not self._with_hidden:
+                judged.append(self._postponed(check))
+                continue
+            self._calls.clear()
+            started = time.perf_counter()
+            following = items[(place + 1) % len(items)]
+            runtestprotocol(item, log=False, nextitem=following)
+            seconds = time.perf_counter() - started
+            failure = next((c.excinfo for c in self._calls if c.excinfo is not None), None)
+            error = None if failure is None else failure.value
+            if isinstance(error, KeyboardInterrupt):
+                raise error
+            record = plugin.record_of(item) or Record(hidden=check.hidden)
+            judged.append(self._judged(check, error, record, seconds))
+            if judged[-1].verdict == "error" and error is not None:
+                text = "".join(traceback.format_exception(error))
+                troubles.append(Trouble(check.id, text[-8000:]))
+            plugin.forget(item)
+        return judged, troubles
+
+    def without_answers(
+        self, verdict: Verdict, message: Text
+    ) -> tuple[list[Judged], list[Trouble]]:
+        """Give every check the same end: there is no executed notebook to ask."""
+        record = Record(hidden=False)
+        judged = [
+            self._result(check, verdict, Decimal(0), message, record, {}, None, 0.0)
+            for check in self.checks
+        ]
+        return judged, []
+
+    def _postponed(self, check: Check) -> Judged:
+        record = Record(hidden=True)
+        message = say("checked-at-grading")
+        return self._result(check, "pending", Decimal(0), message, record, {}, None, 0.0)
+
+    def _judged(
+        self, check: Check, error: BaseException | None, record: Record, seconds: float
+    ) -> Judged:
+        if error is None:
+            return self._result(
+                check, "passed", Decimal(1), _praise(record), record, {}, None, seconds
+            )
+        if isinstance(error, Shortfall):
+            return self._result(
+                check,
+                error.verdict,
+                error.credit,
+                error.message,
+                record,
+                error.evidence,
+                error.misconception,
+                seconds,
+            )
+        if isinstance(error, AssertionError):
+            evidence = {} if record.hidden else {"kind": "text", "asked": record.asked}
+            message = say("assertion-failed")
+            return self._result(
+                check, "failed", Decimal(0), message, record, evidence, None, seconds
+            )
+        return self._result(
+            check, "error", Decimal(0), say("grader-error"), record, {}, None, seconds
+        )
+
+    def _result(
+        self,
+        check: Check,
+        verdict: Verdict,
+        credit: Decimal,
+        message: Text,
+        record: Record,
+        evidence: dict[str, Any],
+        misconception: str | None,
+        seconds: float,
+    ) -> Judged:
+        texts = self.assignment.texts.checks[check.function]
+        shown = {**record.evidence, **evidence}
+        if record.asked is not None and not record.hidden:
+            shown.setdefault("asked", record.asked)
+        if record.notes:
+            shown["notes"] = record.notes
+        if record.follow_through and verdict == "passed":
+            shown["follow_through"] = True
+        result = CheckResult(
+            id=check.id,
+            verdict=verdict,
+            points=_NO_POINTS,
+            max_points=_NO_POINTS,
+            hidden=check.hidden,
+            title=texts.title,
+            message=message,
+            hint=texts.hint if verdict in ("failed", "partial", "missing") else {},
+            found_by=record.found_by,
+            misconception=misconception,
+            cell=record.cell,
+            evidence=shown,
+            seconds=round(seconds, 6),
+        )
+        return Judged(
+            question=check.question,
+            part=check.part,
+            verdict=verdict,
+            credit=credit,
+            weight=check.weight,
+            result=result,
+        )
+
+
+def _praise(record: Record) -> Text:
+    if record.follow_through:
+        return say("passed-follow-through")
+    how, _, found = (record.found_by or "").partition(":")
+    if how == "alias":
+        return say("passed-found-by-alias", name=record.name, found=found)
+    if how == "value":
+        return say("passed-found-by-value", name=record.name, found=found)
+    if how == "output" and record.name is not None:
+        return say("passed-found-in-output", name=record.name, cell=int(found))
+    if how == "call":
+        return say("passed-found-by-behaviour", name=record.name, found=found)
+    return say("passed")
+
+
+class _Driver:
+    """Takes the place of pytest's own loop over the items."""
+
+    def __init__(self, assignment: Assignment, work: Callable[[Judge], T]) -> None:
+        self.assignment = assignment
+        self.work = work
+        self.result: Any = None
+        self.error: BaseException | None = None
+        self.done = False
+        self.calls: list[pytest.CallInfo[None]] = []
+        self.failures: list[str] = []
+
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        if report.failed:
+            self.failures.append(f"{report.nodeid}: {report.longreprtext.strip()}")
+
+    def pytest_runtestloop(self, session: pytest.Session) -> bool:
+        session.config.stash[plugin.ASSIGNMENT] = self.assignment
+        try:
+            if self.failures:
+                raise BrokenChecks("\n".join(self.failures))
+            checks = checks_of(self.assignment, session.items)
+            self.result = self.work(Judge(self.assignment, session, checks, self.calls))
+            self.done = True
+        except BaseException as error:
+            self.error = error
+        return True
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_makereport(
+        self, item: pytest.Item, call: pytest.CallInfo[None]
+    ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+        self.calls.append(call)
+        return (yield)
+
+
+class BrokenChecks(RuntimeError):
+    """The checks of an assignment cannot be collected; the message is pytest's."""
+
+
+def run_session(assignment: Assignment, work: Callable[[Judge], T]) -> T:
+    """Collect the checks of `assignment` once and hand `work` a judge; return what it returns.
+
+    Raises
+    ------
+    BrokenChecks, CourseError
+        If the checks cannot be collected or do not fit the assignment.
+    """
+    driver = _Driver(assignment, work)
+    arguments = [
+        str(assignment.folder),
+        *("-p", "grader.checks.plugin", "-p", "no:terminal", "-p", "no:cacheprovider"),
+        *("-p", "no:faulthandler", "-p", "no:warnings", "-p", "no:junitxml"),
+        *("-s", "--import-mode=importlib", "--rootdir", str(assignment.root)),
+        *("-c", os.devnull),
+    ]
+    before = os.environ.get("PYTEST_DISABLE_PLUGIN_AUTOLOAD")
+    os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
+    try:
+        status = pytest.main(arguments, plugins=[driver])
+    finally:
+        if before is None:
+            del os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"]
+        else:
+            os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = before
+    if driver.error is not None:
+        raise driver.error
+    if not driver.done:
+        reason = "\n".join(driver.failures) or f"pytest ended with status {status}"
+        raise BrokenChecks(f"{assignment.folder}: {reason}")
+    result: T = driver.result
+    return result

@@ -1,0 +1,114 @@
+"""What is judged: one student's executed notebook, with all that checks may ask about it."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from nbformat import NotebookNode
+
+from grader.course.assignment import Assignment
+from grader.course.feedback import Feedback
+from grader.kernel.caged.wire import Description
+from grader.kernel.probe import Died, Probe, Raised, Refused, TimedOut
+from grader.kernel.run import Run
+from grader.notebook.facts import Facts
+
+
+class Subject:
+    """One hand-in under judgement.
+
+    Parameters
+    ----------
+    student
+        Id of the student: hidden inputs are seeded by it.
+    submitted
+        The notebook as handed in, with its saved outputs.
+    run
+        The executed notebook with its live process.
+    """
+
+    def __init__(
+        self, assignment: Assignment, student: str, submitted: NotebookNode, run: Run
+    ) -> None:
+        self.assignment = assignment
+        self.student = student
+        self.submitted = submitted
+        self.run = run
+
+    @property
+    def texts(self) -> Feedback:
+        """The author's texts."""
+        return self.assignment.texts
+
+    @cached_property
+    def facts(self) -> Facts:
+        """Static facts of the notebook's code."""
+        return Facts.of(self.submitted)
+
+    @cached_property
+    def variables(self) -> Mapping[str, Any]:
+        """All variables of the executed notebook, fetched once; empty when that is impossible."""
+        try:
+            with self.run.probe() as probe:
+                return probe.variables()
+        except (Died, TimedOut, Raised, Refused):
+            return {}
+
+    def probe(self) -> Probe:
+        """Fork the executed notebook for one check."""
+        return self.run.probe()
+
+    def cell_of(self, name: str | None) -> int | None:
+        """Index of the last cell that binds `name`, None when no cell does."""
+        return None if name is None else self.facts.cell_of(name)
+
+    def is_function(self, name: str) -> bool:
+        """Whether `name` can be called, as far as its type tells."""
+        value = self.variables.get(name)
+        return isinstance(value, Description) and value.kind in ("function", "class")
+
+    def outputs(self) -> list[tuple[int, str]]:
+        """Text that the run printed or showed, by cell index."""
+        return [
+            (index, text)
+            for index, cell in enumerate(self.run.notebook.cells)
+            if cell.cell_type == "code" and (text := output_text(cell))
+        ]
+
+    def rng(self, check: str) -> np.random.Generator:
+        """Random generator of one check, the same each time for the same student."""
+        words = f"{self.assignment.slug}\0{self.student}\0{check}".encode()
+        return np.random.default_rng(int.from_bytes(hashlib.sha256(words).digest()[:8], "big"))
+
+
+def output_text(cell: NotebookNode) -> str:
+    """All text of a cell's outputs: streams and plain results, not errors."""
+    parts = []
+    for output in cell.get("outputs", []):
+        if output.output_type == "stream":
+            parts.append(output.text)
+        elif output.output_type in ("execute_result", "display_data"):
+            parts.append(output.data.get("text/plain", ""))
+    return "\n".join(parts)
+
+
+def code_of_call(name: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> str:
+    """Write a call as code a student can read: arrays by shape, the rest by value."""
+    shown = [_short(value) for value in args]
+    shown += [f"{key}={_short(value)}" for key, value in kwargs.items()]
+    return f"{name}({', '.join(shown)})"
+
+
+def _short(value: Any) -> str:
+    shape = getattr(value, "shape", None)
+    if shape is not None and len(shape):
+        kind = "tensor" if type(value).__module__.startswith("torch") else "array"
+        return f"<{kind} {'×'.join(map(str, shape))}>"
+    text = repr(value)
+    if len(text) > 60:
+        text = text[:57] + "..."
+    return text
