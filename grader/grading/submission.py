@@ -1,0 +1,313 @@
+"""Grade one hand-in: find, read, run, judge, score. Whatever it is, a Report comes of it."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Callable, Mapping, Sequence
+from decimal import Decimal
+from pathlib import Path, PurePosixPath
+from typing import Literal, Self
+
+import msgspec
+from nbformat import NotebookNode
+
+from grader import __version__
+from grader.checks.scoring import Judged, Marks, score_assignment
+from grader.checks.session import Judge, Trouble
+from grader.checks.subject import Subject
+from grader.course.assignment import Assignment
+from grader.course.messages import say
+from grader.grading import notices
+from grader.kernel.cold import ColdKernel
+from grader.kernel.forked import ForkedKernel
+from grader.kernel.run import Kernel, Run, process_limits, run_notebook
+from grader.kernel.zygotes import Zygote, ZygoteError
+from grader.notebook import Found, Submission, Unreadable, find_notebook, read_notebook
+from grader.report import (
+    CellOutput,
+    CellResult,
+    Criterion,
+    Notice,
+    Provenance,
+    Report,
+    Seconds,
+    Verdict,
+    rounded,
+)
+
+SEED = 0
+"""Seed of Python, numpy and torch before the first cell of every notebook."""
+SHOWN_OUTPUT = 4_000
+"""Characters of one output that a report keeps."""
+SHOWN_IMAGE = 200_000
+"""Largest picture (base64) that a report keeps."""
+SHOWN_SOURCE = 20_000
+
+KernelName = Literal["forked", "cold"]
+
+
+class Graded(msgspec.Struct, frozen=True):
+    """One hand-in graded: its report, and the tracebacks of checks that failed by themselves."""
+
+    report: Report
+    troubles: list[Trouble]
+
+
+class Grader:
+    """Grades one hand-in after another with a warm zygote; use it as a context manager.
+
+    Parameters
+    ----------
+    judge
+        The collected checks of the assignment.
+    kernel
+        ``forked`` from a zygote, or ``cold``: a standard ipykernel for each hand-in.
+    caged
+        Whether student code is confined.
+    marks
+        What persons gave for rubric parts, by student.
+    """
+
+    def __init__(
+        self,
+        judge: Judge,
+        *,
+        kernel: KernelName = "forked",
+        caged: bool = True,
+        marks: Callable[[str], Marks] | None = None,
+    ) -> None:
+        self.assignment: Assignment = judge.assignment
+        self._judge = judge
+        self._kernel = kernel
+        self._caged = caged
+        self._marks = marks or (lambda student: {})
+        self._zygote: Zygote | None = None
+        self._sources = _hash_of_sources(self.assignment)
+
+    def close(self) -> None:
+        """End the zygote."""
+        if self._zygote is not None:
+            self._zygote.close()
+            self._zygote = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    # -- the stages -------------------------------------------------------------------
+
+    def grade(self, student: str, path: Path) -> Graded:
+        """Grade the hand-in at `path` (folder, notebook or zip); never raises for what it holds."""
+        started = time.perf_counter()
+        notices_: list[Notice] = []
+        try:
+            found = find_notebook(path, self.assignment.slug)
+            notices_ += notices.of_findings(found.findings)
+            submission = read_notebook(found.notebook)
+        except Unreadable as problem:
+            notices_ += notices.of_findings(problem.findings)
+            return self._without_run(student, None, notices_, started, "missing", "no-notebook")
+        notices_ += notices.of_findings(submission.findings)
+        if submission.language != "python":
+            text = say("other-language", language=submission.language)
+            notices_.append(Notice(id="other-language", text=text))
+            return self._without_run(
+                student, found.name, notices_, started, "missing", "no-notebook"
+            )
+        try:
+            run = run_notebook(
+                submission.notebook,
+                lambda: self._start_kernel(found),
+                self.assignment.limits,
+            )
+        except ZygoteError as error:
+            self.close()  # the next hand-in gets a fresh one
+            graded = self._without_run(
+                student, found.name, notices_, started, "error", "grader-error"
+            )
+            return Graded(graded.report, [Trouble("run", str(error))])
+        with run:
+            judging = time.perf_counter()
+            subject = Subject(self.assignment, student, submission.notebook, run)
+            judged, troubles = self._judge.judge(subject)
+            judged_seconds = time.perf_counter() - judging
+        notices_ += notices.of_run(run, self.assignment.limits)
+        report = self._report(
+            student,
+            found.name,
+            judged,
+            cells=_cell_results(run),
+            notices_=notices_,
+            hashes={"submission": submission.sha256},
+            cage=run.layers,
+            seconds=Seconds(
+                run=round(run.seconds, 4),
+                judge=round(judged_seconds, 4),
+                total=round(time.perf_counter() - started, 4),
+            ),
+        )
+        return Graded(report, troubles)
+
+    def lost(self, student: str, path: Path) -> Graded:
+        """Report a hand-in that brought its worker down each time: the grader's fault, not theirs."""
+        graded = self._without_run(
+            student, path.name, [], time.perf_counter(), "error", "grader-error"
+        )
+        trouble = Trouble("run", f"the worker process died while it graded {path}")
+        return Graded(graded.report, [trouble])
+
+    def _start_kernel(self, found: Found) -> Kernel:
+        limits = self.assignment.limits
+        files = {PurePosixPath(file.name): file.data for file in found.files}
+        if self._kernel == "cold":
+            return ColdKernel(
+                process_limits(limits),
+                files=files,
+                seed=SEED,
+                message_bytes=limits.message_mb << 20,
+                caged=self._caged,
+            )
+        if self._zygote is None:
+            self._zygote = Zygote(caged=self._caged)
+        child = self._zygote.start_child(
+            process_limits(limits),
+            files=files,
+            seed=SEED,
+            output_bytes=limits.output_kb << 10,
+            message_bytes=limits.message_mb << 20,
+        )
+        return ForkedKernel(child, limits.output_kb << 10)
+
+    def _without_run(
+        self,
+        student: str,
+        notebook: str | None,
+        notices_: list[Notice],
+        started: float,
+        verdict: Verdict,
+        message: str,
+    ) -> Graded:
+        judged, troubles = self._judge.without_answers(verdict, say(message))
+        total = round(time.perf_counter() - started, 4)
+        report = self._report(
+            student,
+            notebook,
+            judged,
+            cells=[],
+            notices_=notices_,
+            hashes={},
+            cage=[],
+            seconds=Seconds(run=0.0, judge=0.0, total=total),
+        )
+        return Graded(report, troubles)
+
+    def _report(
+        self,
+        student: str,
+        notebook: str | None,
+        judged: Sequence[Judged],
+        *,
+        cells: list[CellResult],
+        notices_: list[Notice],
+        hashes: dict[str, str],
+        cage: list[str],
+        seconds: Seconds,
+    ) -> Report:
+        score, questions = score_assignment(
+            self.assignment, judged, _criteria(self.assignment), self._marks(student)
+        )
+        limits = self.assignment.limits
+        return Report(
+            assignment=self.assignment.slug,
+            title=self.assignment.title,
+            student=student,
+            notebook=notebook,
+            score=score,
+            questions=questions,
+            cells=cells,
+            warnings=notices_,
+            provenance=Provenance(
+                versions={"grader": __version__, **self._versions()},
+                seeds={"notebook": SEED},
+                limits={name: float(getattr(limits, name)) for name in limits.__struct_fields__},
+                hashes={**hashes, **self._sources},
+                kernel=self._kernel,
+                cage=cage,
+            ),
+            seconds=seconds,
+        )
+
+    def _versions(self) -> Mapping[str, str]:
+        return {} if self._zygote is None else self._zygote.versions
+
+
+def _criteria(assignment: Assignment) -> dict[str, list[Criterion]]:
+    return {
+        place: [
+            Criterion(id=c.id, text=c.text, max_points=rounded(Decimal(c.points)))
+            for c in rubric.criteria
+        ]
+        for place, rubric in assignment.rubric.items()
+    }
+
+
+def _hash_of_sources(assignment: Assignment) -> dict[str, str]:
+    """Hash what decides the verdicts: the files of the assignment, and its reference."""
+    checks = hashlib.sha256()
+    for path in sorted(assignment.folder.glob("*")):
+        if path.suffix in (".py", ".toml"):
+            checks.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
+    reference = assignment.root / "reference" / f"{assignment.slug}.py"
+    return {
+        "checks": checks.hexdigest(),
+        "reference": hashlib.sha256(reference.read_bytes()).hexdigest(),
+    }
+
+
+# -- what the report keeps of the cells ---------------------------------------------------
+
+
+def _cell_results(run: Run) -> list[CellResult]:
+    return [
+        CellResult(
+            index=cell.index,
+            status=cell.status,
+            seconds=round(cell.seconds, 4),
+            source=run.notebook.cells[cell.index].source[:SHOWN_SOURCE],
+            error=cell.error,
+            outputs=_outputs(run.notebook.cells[cell.index]),
+        )
+        for cell in run.cells
+    ]
+
+
+def _outputs(cell: NotebookNode) -> list[CellOutput]:
+    kept = []
+    for output in cell.outputs[:20]:
+        if output.output_type == "stream":
+            kept.append(CellOutput(kind="text", data=_cut(output.text)))
+        elif output.output_type == "error":
+            text = "\n".join(output.traceback) or f"{output.ename}: {output.evalue}"
+            kept.append(CellOutput(kind="error", data=_cut(text)))
+        else:
+            kept += _bundle(output.data)
+    return kept
+
+
+def _bundle(data: Mapping[str, object]) -> list[CellOutput]:
+    for mime in ("image/png", "image/jpeg"):
+        image = data.get(mime)
+        if isinstance(image, str) and len(image) <= SHOWN_IMAGE:
+            return [CellOutput(kind="image", data="".join(image.split()), mime=mime)]
+    text = data.get("text/plain")
+    return [CellOutput(kind="text", data=_cut(text))] if isinstance(text, str) else []
+
+
+def _cut(text: str) -> str:
+    if len(text) <= SHOWN_OUTPUT:
+        return text
+    half = SHOWN_OUTPUT // 2
+    return f"{text[:half]}\n… {len(text) - SHOWN_OUTPUT} …\n{text[-half:]}"
