@@ -1,0 +1,35 @@
+"""A hand-in as it comes, before anything of it runs.
+
+Finding the notebook among a student's files (:func:`find_notebook`), reading
+and repairing it (:func:`read_notebook`), static facts of its code
+(:class:`Facts`), secrets that must not be repeated (:func:`redact`), and the
+way out to students: a skeleton made from the reference (:func:`to_notebook`).
+"""
+
+from grader.notebook.facts import Facts
+from grader.notebook.findings import Finding, Unreadable, describe
+from grader.notebook.locate import DataFile, Found, find_notebook, list_submissions
+from grader.notebook.naming import assignment_of
+from grader.notebook.read import Submission, read_notebook
+from grader.notebook.release import ReleaseError, to_notebook
+from grader.notebook.secrets import redact, secrets_left
+from grader.notebook.tree import Bounds
+
+__all__ = [
+    "Bounds",
+    "DataFile",
+    "Facts",
+    "Finding",
+    "Found",
+    "ReleaseError",
+    "Submission",
+    "Unreadable",
+    "assignment_of",
+    "describe",
+    "find_notebook",
+    "list_submissions",
+    "read_notebook",
+    "redact",
+    "secrets_left",
+    "to_notebook",
+]

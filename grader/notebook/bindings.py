@@ -1,0 +1,228 @@
+"""What the cells of a notebook bind at the top level, statement by statement.
+
+Each binding knows what its value reaches, so that a name can be followed back
+to the modules it comes from. ``x[0] = …`` and ``x.append(…)`` bind nothing,
+but what they reach flows into ``x`` as well.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterable
+from typing import Literal
+
+from grader.notebook.scopes import (
+    FunctionNode,
+    Reach,
+    dotted_name,
+    imported_name,
+    parameter_names,
+    reach_of,
+    targets_of,
+    walrus_names,
+)
+
+Kind = Literal["function", "class", "variable", "import", "change"]
+
+
+class Binding:
+    """One statement that binds a name, or changes what it is bound to (kind ``change``).
+
+    Attributes
+    ----------
+    position
+        Place of the statement among all of the notebook.
+    conditional
+        Whether it may be passed over: in an ``if``, a loop, a ``try``, a function with ``global``.
+    target
+        Full name of what is imported, or of what a plain alias (``conv = F.conv2d``) stands for.
+    """
+
+    __slots__ = (
+        "cell",
+        "conditional",
+        "end_line",
+        "kind",
+        "line",
+        "name",
+        "parameters",
+        "position",
+        "reach",
+        "target",
+    )
+
+    def __init__(self, name: str, kind: Kind, cell: int, position: int, reach: Reach) -> None:
+        self.name = name
+        self.kind = kind
+        self.cell = cell
+        self.position = position
+        self.reach = reach
+        self.line = self.end_line = 0
+        self.conditional = False
+        self.parameters: tuple[str, ...] = ()
+        self.target: str | None = None
+
+
+class Collector:
+    """Walks the top level of one cell after another and collects bindings and star imports."""
+
+    def __init__(self) -> None:
+        self.bindings: list[Binding] = []
+        self.star_modules: list[str] = []
+        self._cell = 0
+        self._position = 0
+        self._conditions = 0
+
+    def add_cell(self, cell: int, tree: ast.Module) -> None:
+        """Add the statements of `tree`, the cell with index `cell`."""
+        self._cell = cell
+        self._body(tree.body)
+
+    def _body(self, statements: Iterable[ast.stmt], *, conditional: bool = False) -> None:
+        self._conditions += conditional
+        for statement in statements:
+            self._position += 1
+            self._statement(statement)
+        self._conditions -= conditional
+
+    def _bind(self, name: str, kind: Kind, node: ast.stmt, reach: Reach) -> Binding:
+        binding = Binding(name, kind, self._cell, self._position, reach)
+        decorators = getattr(node, "decorator_list", [])
+        binding.line = min([node.lineno, *(d.lineno for d in decorators)])
+        binding.end_line = node.end_lineno or node.lineno
+        binding.conditional = self._conditions > 0
+        self.bindings.append(binding)
+        return binding
+
+    def _statement(self, node: ast.stmt) -> None:
+        if isinstance(node, FunctionNode | ast.ClassDef):
+            self._definition(node)
+        elif isinstance(node, ast.Import | ast.ImportFrom):
+            self._import(node)
+        elif isinstance(node, ast.Assign | ast.AnnAssign | ast.AugAssign):
+            self._assignment(node)
+        elif isinstance(node, ast.Expr):
+            self._expression(node)
+        elif isinstance(node, ast.For | ast.AsyncFor):
+            self._targets(node, node.target, reach_of(node.iter), conditional=True)
+            self._walrus(node, node.iter)
+            self._body([*node.body, *node.orelse], conditional=True)
+        elif isinstance(node, ast.With | ast.AsyncWith):
+            for item in node.items:
+                reach = reach_of(item.context_expr)
+                if item.optional_vars is not None:
+                    self._targets(node, item.optional_vars, reach)
+                self._walrus(node, item.context_expr)
+            self._body(node.body)
+        elif isinstance(node, ast.If | ast.While):
+            self._walrus(node, node.test)
+            self._body(node.body, conditional=not _is_main(node.test))
+            self._body(node.orelse, conditional=True)
+        elif isinstance(node, ast.Try | ast.TryStar):
+            handlers = [s for handler in node.handlers for s in handler.body]
+            self._body([*node.body, *handlers, *node.orelse], conditional=True)
+            self._body(node.finalbody)
+        elif isinstance(node, ast.Match):
+            self._match(node)
+        else:
+            self._walrus(node, node)
+
+    def _definition(self, node: FunctionNode | ast.ClassDef) -> None:
+        reach = reach_of(node)
+        if isinstance(node, ast.ClassDef):
+            self._bind(node.name, "class", node, reach)
+        else:
+            self._bind(node.name, "function", node, reach).parameters = parameter_names(node.args)
+        for name in sorted(reach.rebinds):
+            self._bind(name, "variable", node, reach).conditional = True
+
+    def _import(self, node: ast.Import | ast.ImportFrom) -> None:
+        for alias in node.names:
+            name, target = imported_name(node, alias)
+            if name == "*":
+                self.star_modules.append(target)
+                continue
+            reach = Reach()
+            reach.modules.add(target)
+            self._bind(name, "import", node, reach).target = target
+
+    def _assignment(self, node: ast.Assign | ast.AnnAssign | ast.AugAssign) -> None:
+        self._walrus(node, node.value)
+        if isinstance(node, ast.AnnAssign) and node.value is None:
+            return
+        targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+        for target in targets:
+            pairs = _pairs(target, node.value)
+            for one, value in pairs:
+                reach = reach_of(value)
+                if isinstance(node, ast.AugAssign) and isinstance(one, ast.Name):
+                    reach.now.add(one.id)
+                self._targets(node, one, reach)
+                if isinstance(one, ast.Name) and isinstance(value, ast.Name | ast.Attribute):
+                    name = dotted_name(value)
+                    if name and not name.startswith("."):
+                        self.bindings[-1].target = name
+
+    def _targets(
+        self, node: ast.stmt, target: ast.expr, reach: Reach, *, conditional: bool = False
+    ) -> None:
+        for one in targets_of(target):
+            if isinstance(one, ast.Name):
+                binding = self._bind(one.id, "variable", node, reach)
+                binding.conditional |= conditional
+            elif root := _root(one):
+                self._bind(root, "change", node, reach)
+
+    def _expression(self, node: ast.Expr) -> None:
+        self._walrus(node, node.value)
+        call = node.value.value if isinstance(node.value, ast.Await) else node.value
+        if isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute):
+            root = _root(call.func)
+            if root:
+                self._bind(root, "change", node, reach_of(node))
+
+    def _match(self, node: ast.Match) -> None:
+        reach = reach_of(node.subject)
+        for case in node.cases:
+            for pattern in ast.walk(case.pattern):
+                name = getattr(pattern, "name", None) or getattr(pattern, "rest", None)
+                if isinstance(name, str):
+                    self._bind(name, "variable", node, reach).conditional = True
+            self._body(case.body, conditional=True)
+
+    def _walrus(self, node: ast.stmt, *inside: ast.AST | None) -> None:
+        names = list(walrus_names(*inside))
+        if names:
+            reach = reach_of(*inside)
+            for name in names:
+                self._bind(name, "variable", node, reach)
+
+
+def _pairs(target: ast.expr, value: ast.expr | None) -> list[tuple[ast.expr, ast.expr | None]]:
+    """Return which target gets which value: in ``a, b = f(), g()`` each its own."""
+    if (
+        isinstance(target, ast.Tuple | ast.List)
+        and isinstance(value, ast.Tuple | ast.List)
+        and len(target.elts) == len(value.elts)
+        and not any(isinstance(e, ast.Starred) for e in (*target.elts, *value.elts))
+    ):
+        both = zip(target.elts, value.elts, strict=True)
+        return [pair for t, v in both for pair in _pairs(t, v)]
+    return [(target, value)]
+
+
+def _root(node: ast.expr) -> str | None:
+    """Return ``x`` for ``x.a[0].b``, None where the chain does not begin with a name."""
+    while isinstance(node, ast.Attribute | ast.Subscript):
+        node = node.value
+    return node.id if isinstance(node, ast.Name) else None
+
+
+def _is_main(test: ast.expr) -> bool:
+    """Return whether `test` is ``__name__ == "__main__"``, which holds in a notebook."""
+    return (
+        isinstance(test, ast.Compare)
+        and isinstance(test.left, ast.Name)
+        and test.left.id == "__name__"
+        and isinstance(test.ops[0], ast.Eq)
+    )

@@ -1,0 +1,113 @@
+"""What the name of a file says: which assignment it is, and whose.
+
+Students name their files ``HW10 (1).ipynb``, ``Copy of hw-04.ipynb`` or
+``تمرین ۴.ipynb``; archives come as ``HW10_99123456.zip``.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Sequence
+
+_COPY = re.compile(
+    r"^(?:copy[ _-]of|کپی|نسخه[ \u200c]?(?:ای|ی)? از)[ _-]+|[ _-]+(?:copy|کپی)(?:[ _-]*\d+)?$|[ _]*[(（]\d+[)）]$",
+    re.IGNORECASE,
+)
+_PIECE = re.compile(r"[^\W\d_]+|\d+")
+_HOMEWORK: frozenset[str] = frozenset(
+    "hw homework assignment assign exercise ex project تمرین تکلیف تمرینات پروژه".split()
+)
+_STUDENT_NUMBER = re.compile(r"\d{5,}")
+
+Pieces = tuple[str, ...]
+
+NAMED, CONTAINS_NAME, CONTAINS_SHORT_NAME, NOTHING_ALIKE = range(4)
+"""How a file is named: like the assignment, its name and more, its short name (``hw10`` of
+``hw10_transfer_learning``) and more, otherwise."""
+
+
+def without_copy_marks(stem: str) -> tuple[str, int]:
+    """Return `stem` without ``Copy of``, ``(1)`` and the like, and how many of them it had."""
+    stem, marks = unicodedata.normalize("NFKC", stem).strip(), 0
+    while (shorter := _COPY.sub("", stem, count=1).strip()) != stem and shorter:
+        stem, marks = shorter, marks + 1
+    return stem, marks
+
+
+def pieces(name: str) -> Pieces:
+    """Return the words and numbers of `name`: ``HW-04_final`` has ``hw``, ``4`` and ``final``.
+
+    Digits of any script become Latin ones, and every word for homework becomes ``hw``.
+    """
+    return tuple(map(_plain, _PIECE.findall(unicodedata.normalize("NFKC", name))))
+
+
+def _plain(piece: str) -> str:
+    if piece.isdecimal():
+        digits = _latin_digits(piece)
+        return digits.lstrip("0") or "0"
+    word = piece.casefold()
+    return "hw" if word in _HOMEWORK else word
+
+
+def likeness(stem: str, slug: str) -> int:
+    """Return how near the file name `stem` comes to the assignment's, from `NAMED` on, 0 the nearest."""
+    name, whole, short = pieces(without_copy_marks(stem)[0]), pieces(slug), short_name(slug)
+    if name and name in (whole, short):
+        return NAMED
+    if _position(name, whole) is not None:
+        return CONTAINS_NAME
+    return CONTAINS_SHORT_NAME if short and _position(name, short) is not None else NOTHING_ALIKE
+
+
+def assignment_of(stem: str, slugs: Sequence[str]) -> str | None:
+    """Return the one of `slugs` that a file name is like, None when it is like none or several."""
+    ranks = sorted((likeness(stem, slug), slug) for slug in slugs)
+    best = [slug for rank, slug in ranks if rank == ranks[0][0]]
+    return best[0] if len(best) == 1 and ranks[0][0] < NOTHING_ALIKE else None
+
+
+def short_name(slug: str) -> Pieces:
+    """Return the short name of an assignment: its first word and number, empty if it has none."""
+    first = pieces(re.split(r"[_\W]", slug, maxsplit=1)[0])
+    return first if len(first) > 1 and first[-1].isdecimal() else ()
+
+
+def student_of(stem: str, slug: str) -> str:
+    """Return the student id in the name of an archive or notebook.
+
+    A student number (five digits or more) wins; else it is what is left once the assignment's
+    name is taken away; else the whole name.
+    """
+    stem = unicodedata.normalize("NFC", stem)
+    bare, _ = without_copy_marks(stem)
+    if likeness(bare, slug) == NOTHING_ALIKE:
+        return bare
+    numbers: list[str] = sorted(_STUDENT_NUMBER.findall(_latin_digits(bare)), key=len)
+    if numbers:
+        return numbers[-1]
+    rest = _cut(bare, pieces(slug)) or _cut(bare, short_name(slug))
+    return rest or stem
+
+
+def _cut(stem: str, words: Pieces) -> str:
+    """Return `stem` without the run of `words`, as it was spelt; empty if nothing is left."""
+    matches = list(_PIECE.finditer(stem))
+    start = _position(pieces(stem), words)
+    if start is None or not words:
+        return ""
+    before = stem[: matches[start].start()]
+    after = stem[matches[start + len(words) - 1].end() :]
+    return "_".join(part for part in (before.strip(" _-.()"), after.strip(" _-.()")) if part)
+
+
+def _position(name: Pieces, words: Pieces) -> int | None:
+    for start in range(len(name) - len(words) + 1):
+        if name[start : start + len(words)] == words:
+            return start
+    return None
+
+
+def _latin_digits(text: str) -> str:
+    return "".join(str(unicodedata.decimal(c)) if c.isdecimal() else c for c in text)
