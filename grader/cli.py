@@ -17,7 +17,7 @@ from grader.course.assignment import Assignment, read_assignment
 from grader.course.course import Course, read_course
 from grader.course.errors import CourseError
 from grader.feedback import class_table, render_card, student_view
-from grader.grading.batch import Batch, default_workers, examine_checks, grade_batch
+from grader.grading.batch import Batch, default_workers, grade_batch
 from grader.grading.release import write_skeletons
 from grader.grading.selfcheck import self_check
 from grader.grading.worker import Settings, occasion
@@ -111,7 +111,9 @@ def grade(
     read = _read_course(course)
     slugs = [slug] if slug is not None else list(read.assignments)
     if slug is not None and slug not in read.assignments:
-        raise _stop(f"no assignment {slug} in course.toml; there are: {', '.join(read.assignments)}")
+        raise _stop(
+            f"no assignment {slug} in course.toml; there are: {', '.join(read.assignments)}"
+        )
     if not no_cage and find_bubblewrap() is None:
         raise _stop(
             "bubblewrap is not installed, and without it student code would run uncaged. "
@@ -152,7 +154,6 @@ def _grade(
     workers: int,
 ) -> Batch:
     try:
-        examine_checks(assignment)
         with Progress(
             TextColumn("{task.description}"),
             BarColumn(),
@@ -174,7 +175,9 @@ def _grade(
     except (CourseError, BrokenChecks, BrokenReference, NoCage) as error:
         raise _stop(str(error)) from error
     except ZygoteError as error:
-        raise _stop(f"{error}\nRun `grader doctor` to see what this machine lacks.", ERROR) from error
+        raise _stop(
+            f"{error}\nRun `grader doctor` to see what this machine lacks.", ERROR
+        ) from error
 
 
 def _show(batch: Batch, slug: str, reports: Path, fail_under: float | None) -> int:

@@ -7,7 +7,8 @@ and the names below. :mod:`session` runs the checks of an assignment on one
 submission after another, :mod:`scoring` turns verdicts into points.
 """
 
+from grader.checks.answer import Answer
+from grader.checks.conversation import Handle, one_of
 from grader.checks.models import Weights, module_weights, trace_module
-from grader.checks.student import Answer, Handle, one_of
 
 __all__ = ["Answer", "Handle", "Weights", "module_weights", "one_of", "trace_module"]

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from decimal import Decimal
 from pathlib import Path
+from typing import Literal
 
 import msgspec
 import pytest
@@ -106,25 +107,28 @@ def used_texts(files: Iterable[Path], assignment: Assignment) -> Iterator[UsedTe
                 yield UsedText(kind="either", id=node.value, file=file, line=node.lineno)
 
 
+_Kind = Literal["misconception", "note", "either"]
+_KEYWORDS: dict[str, _Kind] = {"misconceptions": "misconception", "alternatives": "note"}
+_METHODS: dict[str, tuple[int, _Kind]] = {
+    "satisfies": (1, "misconception"),
+    "over_seeds": (1, "misconception"),
+    "misconception": (0, "misconception"),
+    "note": (0, "note"),
+    "pending": (0, "either"),
+}
+
+
 def _named_in_call(call: ast.Call, file: Path) -> Iterator[UsedText]:
+    def used(node: ast.expr | None, kind: _Kind) -> Iterator[UsedText]:
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            yield UsedText(kind=kind, id=node.value, file=file, line=node.lineno)
+
     for keyword in call.keywords:
-        if keyword.arg in ("misconceptions", "alternatives") and isinstance(
-            keyword.value, ast.Dict
-        ):
-            kind = "misconception" if keyword.arg == "misconceptions" else "note"
+        kind = _KEYWORDS.get(keyword.arg or "")
+        if kind is not None and isinstance(keyword.value, ast.Dict):
             for key in keyword.value.keys:
-                if isinstance(key, ast.Constant) and isinstance(key.value, str):
-                    yield UsedText(kind=kind, id=key.value, file=file, line=key.lineno)
-    if not isinstance(call.func, ast.Attribute):
-        return
-    place, kind = {
-        "satisfies": (1, "misconception"),
-        "misconception": (0, "misconception"),
-        "note": (0, "note"),
-        "pending": (0, "either"),
-    }.get(call.func.attr, (None, None))
-    if place is None or kind is None or len(call.args) <= place:
-        return
-    argument = call.args[place]
-    if isinstance(argument, ast.Constant) and isinstance(argument.value, str):
-        yield UsedText(kind=kind, id=argument.value, file=file, line=argument.lineno)  # type: ignore[arg-type]
+                yield from used(key, kind)
+    if isinstance(call.func, ast.Attribute) and call.func.attr in _METHODS:
+        place, kind = _METHODS[call.func.attr]
+        if len(call.args) > place:
+            yield from used(call.args[place], kind)

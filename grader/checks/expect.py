@@ -8,16 +8,17 @@ time they come here.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any, NoReturn
 
 import numpy as np
 
 from grader.checks import answers
+from grader.checks.answer import Answer, Record, from_wire
 from grader.checks.compare import Comparison, compare_close, compare_equal, evidence_of, shown
 from grader.checks.outcome import EnvironmentFault, Failed, Missing, Pending, Shortfall
-from grader.checks.student import Answer, Record, Student, from_wire
+from grader.checks.student import Student
 from grader.course.feedback import Feedback
 from grader.course.messages import say
 from grader.report import Text
@@ -78,7 +79,8 @@ class Expectation:
                 return
         if follow_through is not None:
             carried = _array(follow_through)
-            if compare_close(answered, carried, atol, rtol).ok:
+            # Nothing follows from NaN: an earlier step without numbers carries nothing on.
+            if np.isfinite(carried).all() and compare_close(answered, carried, atol, rtol).ok:
                 self._record.follow_through = True
                 return
         evidence = self._evidence(
@@ -294,6 +296,26 @@ class Expect:
         """Expect a property of the whole answer; see :meth:`Expectation.satisfies`."""
         if not condition:
             self.misconception(text_id, **evidence)
+
+    def over_seeds(
+        self, trial: Callable[[int], bool], text_id: str, *, seeds: Sequence[int] = (0, 1, 2)
+    ) -> None:
+        """Expect `trial` to hold for every seed; what flips between seeds goes to a person.
+
+        Parameters
+        ----------
+        trial
+            Takes a seed and says whether what was asked for came out, with a margin.
+        text_id
+            The misconception that explains a trial that fails for every seed.
+        """
+        held = [bool(trial(seed)) for seed in seeds]
+        if all(held):
+            return
+        if any(held):
+            text = say("unstable", runs=len(held), passed=sum(held))
+            raise Pending(text, dict(self._record.evidence))
+        self.misconception(text_id)
 
     def note(self, name: str) -> None:
         """Add the remark `name` to what the student reads."""

@@ -8,19 +8,18 @@ are taken in the order in which a forward pass runs them.
 from __future__ import annotations
 
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from grader.checks.answer import Answer
+from grader.checks.conversation import Conversation, Handle, to_wire
 from grader.checks.outcome import Failed
 from grader.course.messages import say
 from grader.kernel.caged.agent import Agent
 from grader.kernel.caged.wire import TensorValue, pack, unpack
-
-if TYPE_CHECKING:
-    from grader.checks.student import Answer, Handle, Student
 
 Weights = list[dict[str, npt.NDArray[Any]]]
 """For each layer with state, in the order of execution: its arrays by name (``weight``, ...)."""
@@ -71,13 +70,13 @@ class _Structure(msgspec.Struct):
 class StudentModule:
     """A model that was constructed in the student's process."""
 
-    def __init__(self, student: Student, name: str, handle: Handle) -> None:
-        self._student = student
+    def __init__(self, conversation: Conversation, name: str, handle: Handle) -> None:
+        self._conversation = conversation
         self.name = name
         self.handle = handle
 
     def _ask(self, ask: str, **question: Any) -> Answer:
-        return self._student._ask(
+        return self._conversation.ask(
             self.name,
             lambda probe: probe.ask({"ask": ask, "target": self.handle.reference, **question}),
         )
@@ -118,7 +117,9 @@ class StudentModule:
         self, *inputs: Any, weights: Weights | None = None, training: bool = False
     ) -> Answer:
         """Run `inputs` (arrays become float32 tensors) forward, if asked under given weights."""
-        self._student.record.asked = f"{self.name}(...)({', '.join(_shape(x) for x in inputs)})"
+        self._conversation.record.asked = (
+            f"{self.name}(...)({', '.join(_shape(x) for x in inputs)})"
+        )
         return self._ask(
             "forward",
             inputs=[_tensor(x) for x in inputs],
@@ -133,8 +134,6 @@ def _shape(value: Any) -> str:
 
 
 def _tensor(value: Any) -> Any:
-    from grader.checks.student import to_wire
-
     if isinstance(value, np.ndarray):
         if value.dtype.kind == "f":
             value = value.astype(np.float32)

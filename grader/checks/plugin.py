@@ -9,16 +9,17 @@ grades that one file and shows every shortfall as a failed test.
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
 import pytest
 
+from grader.checks.answer import Record
 from grader.checks.expect import Expect
 from grader.checks.outcome import Pending
 from grader.checks.reference import Reference
-from grader.checks.student import Record, Student
+from grader.checks.student import Student
 from grader.checks.subject import Subject
 from grader.course.assignment import Assignment, read_assignment
 from grader.course.course import read_course
@@ -43,6 +44,7 @@ MARKERS = (
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add ``--submission``."""
     group = parser.getgroup("karnameh", "grading with Karnameh")
     group.addoption(
         "--submission",
@@ -52,6 +54,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    """Register the marks of checks."""
     for marker in MARKERS:
         config.addinivalue_line("markers", marker)
 
@@ -90,7 +93,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
         zygote = Zygote(caged=False)
     cleanup.append(zygote)
     limits = assignment.limits
-    files = {file.name: file.data for file in found.files}
+    files = {PurePosixPath(file.name): file.data for file in found.files}
     run = run_notebook(
         submission.notebook,
         lambda: ForkedKernel(
@@ -104,6 +107,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
+    """End the notebook of ``--submission`` and its zygote."""
     for resource in config.stash.get(_CLEANUP, []):
         resource.close()
 

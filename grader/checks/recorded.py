@@ -16,7 +16,7 @@ from grader.course.messages import say
 from grader.kernel.run import RECORDED
 
 if TYPE_CHECKING:
-    from grader.checks.student import Record
+    from grader.checks.answer import Record
 
 
 class RecordedCell(msgspec.Struct, frozen=True):

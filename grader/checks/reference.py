@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
+import inspect
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -39,7 +40,7 @@ class Reference:
             value = getattr(self._module, name)
         except AttributeError:
             raise AttributeError(f"{self._path.name} defines no {name}") from None
-        if not callable(value) or isinstance(value, type):
+        if not inspect.isroutine(value):  # a class, a model, a value
             return value
 
         def cached(*args: Any, **kwargs: Any) -> Any:

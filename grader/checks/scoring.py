@@ -7,7 +7,7 @@ from decimal import Decimal
 
 import msgspec
 
-from grader.course.assignment import Assignment, Part, Question
+from grader.course.assignment import Assignment, Part
 from grader.report import (
     CheckResult,
     Criterion,
@@ -70,7 +70,6 @@ def part_verdict(verdicts: Sequence[Verdict], points: Decimal) -> Verdict:
 
 
 def score_part(
-    question: Question,
     part: Part,
     judged: Sequence[Judged],
     rubric: Sequence[Criterion],
@@ -108,9 +107,7 @@ def _score_rubric(
 ) -> tuple[PartResult, Decimal, Decimal]:
     points = sum((mark.points for mark in marks.values()), ZERO)
     unmarked = [c for c in rubric if c.id not in marks]
-    pending = (
-        sum((Decimal(str(c.max_points)) for c in unmarked), ZERO) if rubric else part.points
-    )
+    pending = sum((Decimal(str(c.max_points)) for c in unmarked), ZERO) if rubric else part.points
     verdict: Verdict = "pending"
     if not unmarked and rubric:
         full = points >= part.points
@@ -158,7 +155,7 @@ def score_assignment(
             place = f"{question.id}/{part.id}"
             here = [e for e in judged if (e.question, e.part) == (question.id, part.id)]
             result, decided, undecided = score_part(
-                question, part, here, rubrics.get(place, ()), marks.get(place, {})
+                part, here, rubrics.get(place, ()), marks.get(place, {})
             )
             parts.append(result)
             total += decided

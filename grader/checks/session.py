@@ -14,10 +14,10 @@ import pytest
 from _pytest.runner import runtestprotocol
 
 from grader.checks import plugin
+from grader.checks.answer import Record
 from grader.checks.declared import Check, checks_of
 from grader.checks.outcome import Shortfall
 from grader.checks.scoring import Judged
-from grader.checks.student import Record
 from grader.checks.subject import Subject
 from grader.course.assignment import Assignment
 from grader.course.messages import say
@@ -54,9 +54,7 @@ class Judge:
 
     def public(self) -> Judge:
         """A judge that runs the public checks only; hidden ones wait for the grading."""
-        return Judge(
-            self.assignment, self._session, self.checks, self._calls, with_hidden=False
-        )
+        return Judge(self.assignment, self._session, self.checks, self._calls, with_hidden=False)
 
     def judge(self, subject: Subject) -> tuple[list[Judged], list[Trouble]]:
         """Run every check on `subject`."""
@@ -207,14 +205,17 @@ class _Driver:
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
         session.config.stash[plugin.ASSIGNMENT] = self.assignment
         try:
-            if self.failures:
-                raise BrokenChecks("\n".join(self.failures))
-            checks = checks_of(self.assignment, session.items)
-            self.result = self.work(Judge(self.assignment, session, checks, self.calls))
+            self.result = self.work(self._judge(session))
             self.done = True
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001 - pytest would swallow it: the caller gets it
             self.error = error
         return True
+
+    def _judge(self, session: pytest.Session) -> Judge:
+        if self.failures:
+            raise BrokenChecks("\n".join(self.failures))
+        checks = checks_of(self.assignment, session.items)
+        return Judge(self.assignment, session, checks, self.calls)
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_makereport(

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from nbformat import NotebookNode
 
+from grader.checks.environment import blame
 from grader.course.assignment import Assignment
 from grader.course.feedback import Feedback
 from grader.kernel.caged.wire import Description
@@ -57,6 +58,16 @@ class Subject:
                 return probe.variables()
         except (Died, TimedOut, Raised, Refused):
             return {}
+
+    @cached_property
+    def environment(self) -> Mapping[int, str]:
+        """Cells that failed for want of something this machine lacks, and what that is."""
+        return blame(self.run, self.facts)
+
+    def lacking_for(self, name: str) -> str | None:
+        """What this machine lacks to have run the cell that binds `name`; None if it is not that."""
+        cell = self.cell_of(name)
+        return None if cell is None else self.environment.get(cell)
 
     def probe(self) -> Probe:
         """Fork the executed notebook for one check."""

@@ -13,6 +13,7 @@ import msgspec
 
 from grader.checks.session import Judge, run_session
 from grader.course.assignment import Assignment
+from grader.course.course import Course
 from grader.feedback import StudentSummary, render_index, summarise, write_gradebook
 from grader.grading.files import write_whole
 from grader.grading.submission import Grader
@@ -25,7 +26,6 @@ from grader.grading.worker import (
     occasion,
     write_report,
 )
-from grader.course.course import Course
 from grader.report import from_json
 
 ATTEMPTS = 3
@@ -53,16 +53,6 @@ class Batch(msgspec.Struct, frozen=True):
     def has_error(self) -> bool:
         """Whether a card carries an ``error`` verdict."""
         return bool(self.lost) or any(outcome.has_error for outcome in self.outcomes)
-
-
-def examine_checks(assignment: Assignment) -> int:
-    """Collect the checks of an assignment without grading anything; return their number.
-
-    Raises
-    ------
-    CourseError, BrokenChecks
-    """
-    return run_session(assignment, lambda judge: len(judge.checks))
 
 
 def local_executor(workers: int) -> ProcessPoolExecutor:

@@ -40,7 +40,9 @@ def _of_cell(cell: CellRun, limits: Limits) -> Iterator[Notice]:
         if kind == "StdinNotImplementedError":
             yield notice("input-refused", say("input-refused", cell=cell.index))
         else:
-            yield notice("cell-error", say("cell-error", cell=cell.index, type=kind, message=message))
+            yield notice(
+                "cell-error", say("cell-error", cell=cell.index, type=kind, message=message)
+            )
     elif cell.status == "skipped":
         yield notice("cell-skipped", say("cell-not-run", cell=cell.index))
     elif cell.status in ("timeout", "died"):

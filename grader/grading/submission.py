@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from pathlib import Path, PurePosixPath
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 import msgspec
 from nbformat import NotebookNode
@@ -23,7 +23,14 @@ from grader.kernel.cold import ColdKernel
 from grader.kernel.forked import ForkedKernel
 from grader.kernel.run import Kernel, Run, process_limits, run_notebook
 from grader.kernel.zygotes import Zygote, ZygoteError
-from grader.notebook import Found, Submission, Unreadable, find_notebook, read_notebook
+from grader.notebook import (
+    Found,
+    Unreadable,
+    find_notebook,
+    read_notebook,
+    redact,
+    secrets_left,
+)
 from grader.report import (
     CellOutput,
     CellResult,
@@ -135,6 +142,8 @@ class Grader:
             judged, troubles = self._judge.judge(subject)
             judged_seconds = time.perf_counter() - judging
         notices_ += notices.of_run(run, self.assignment.limits)
+        secrets = secrets_left(run.notebook)
+        notices_ += notices.of_findings(secrets)
         report = self._report(
             student,
             found.name,
@@ -149,7 +158,7 @@ class Grader:
                 total=round(time.perf_counter() - started, 4),
             ),
         )
-        return Graded(report, troubles)
+        return Graded(without_secrets(report) if secrets else report, troubles)
 
     def lost(self, student: str, path: Path) -> Graded:
         """Report a hand-in that brought its worker down each time: the grader's fault, not theirs."""
@@ -265,6 +274,21 @@ def _hash_of_sources(assignment: Assignment) -> dict[str, str]:
         "checks": checks.hexdigest(),
         "reference": hashlib.sha256(reference.read_bytes()).hexdigest(),
     }
+
+
+def without_secrets(report: Report) -> Report:
+    """Return `report` with every password, key and token that stands in its texts masked."""
+    return msgspec.convert(_masked(msgspec.to_builtins(report)), Report)
+
+
+def _masked(value: Any) -> Any:
+    if isinstance(value, str):
+        return redact(value)
+    if isinstance(value, list):
+        return [_masked(item) for item in value]
+    if isinstance(value, dict):
+        return {key: _masked(item) for key, item in value.items()}
+    return value
 
 
 # -- what the report keeps of the cells ---------------------------------------------------

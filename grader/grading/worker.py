@@ -2,26 +2,23 @@
 
 The entry :func:`grade_one` is a plain function of plain arguments, so that any
 :class:`concurrent.futures.Executor` can call it. Its first call in a process
-starts a thread that holds the session; later calls find it warm.
+warms up a :class:`~grader.grading.warm.WarmGrader`; later calls find it ready.
 """
 
 from __future__ import annotations
 
 import atexit
-import queue
-import threading
 import time
-from concurrent.futures import Future
 from pathlib import Path
 
 import msgspec
 
-from grader.checks.session import Judge, run_session
 from grader.course.assignment import Assignment, read_assignment
 from grader.course.course import Course, read_course
 from grader.feedback import Occasion, StudentSummary, render_card, summarise
 from grader.grading.files import write_whole
-from grader.grading.submission import Graded, Grader, KernelName
+from grader.grading.submission import Graded, KernelName
+from grader.grading.warm import WarmGrader
 from grader.report import Report, to_json
 
 REPORT_FILE = "report.json"
@@ -55,60 +52,18 @@ class Outcome(msgspec.Struct, frozen=True):
     has_error: bool
 
 
-class _Session:
-    """A thread that holds a pytest session and a zygote for one batch's settings."""
+class _Warm:
+    """What a process keeps between two hand-ins of one batch."""
 
     def __init__(self, settings: Settings) -> None:
-        self.settings = settings
-        self.course = read_course(settings.root)
-        self.assignment = read_assignment(self.course, settings.slug)
-        self._tasks: queue.SimpleQueue[tuple[Task, Future[Outcome]] | None] = queue.SimpleQueue()
-        self._failure: BaseException | None = None
-        self._thread = threading.Thread(target=self._hold, name="grading", daemon=True)
-        self._thread.start()
-        atexit.register(self.close)
-
-    def _hold(self) -> None:
-        try:
-            run_session(self.assignment, self._serve)
-        except BaseException as error:  # told to whoever waits
-            self._failure = error
-            while (item := self._tasks.get()) is not None:
-                item[1].set_exception(error)
-
-    def _serve(self, judge: Judge) -> None:
-        settings = self.settings
-        with Grader(judge, kernel=settings.kernel, caged=settings.caged) as grader:
-            while (item := self._tasks.get()) is not None:
-                task, future = item
-                try:
-                    future.set_result(self._grade(grader, task))
-                except Exception as error:
-                    future.set_exception(error)
-
-    def _grade(self, grader: Grader, task: Task) -> Outcome:
-        started = time.perf_counter()
-        graded = grader.grade(task.student, task.path)
-        write_report(self.settings.reports, graded, occasion(self.course, self.assignment))
-        return Outcome(
-            student=task.student,
-            summary=summarise(graded.report),
-            seconds=time.perf_counter() - started,
-            has_error=graded.report.has_error,
-        )
-
-    def grade(self, task: Task) -> Outcome:
-        future: Future[Outcome] = Future()
-        self._tasks.put((task, future))
-        return future.result()
-
-    def close(self) -> None:
-        """Let the thread end, and with it the zygote."""
-        self._tasks.put(None)
-        self._thread.join(timeout=10)
+        course = read_course(settings.root)
+        assignment = read_assignment(course, settings.slug)
+        self.occasion = occasion(course, assignment)
+        self.grader = WarmGrader(assignment, kernel=settings.kernel, caged=settings.caged)
+        atexit.register(self.grader.close)
 
 
-_sessions: dict[Settings, _Session] = {}
+_warm: dict[Settings, _Warm] = {}
 
 
 def grade_one(settings: Settings, task: Task) -> Outcome:
@@ -119,9 +74,18 @@ def grade_one(settings: Settings, task: Task) -> Outcome:
     CourseError, BrokenChecks, BrokenReference, NoCage, ZygoteError
         What concerns the whole batch; nothing that a hand-in holds.
     """
-    if settings not in _sessions:
-        _sessions[settings] = _Session(settings)
-    return _sessions[settings].grade(task)
+    if settings not in _warm:
+        _warm[settings] = _Warm(settings)
+    warm = _warm[settings]
+    started = time.perf_counter()
+    graded = warm.grader.grade(task.student, task.path)
+    write_report(settings.reports, graded, warm.occasion)
+    return Outcome(
+        student=task.student,
+        summary=summarise(graded.report),
+        seconds=time.perf_counter() - started,
+        has_error=graded.report.has_error,
+    )
 
 
 def occasion(course: Course, assignment: Assignment) -> Occasion:
@@ -131,7 +95,6 @@ def occasion(course: Course, assignment: Assignment) -> Occasion:
         due=assignment.due,
         calendar=course.calendar,
         time_zone=str(course.time_zone),
-        index_link="../index.html",
     )
 
 

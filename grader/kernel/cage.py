@@ -13,6 +13,7 @@ import site
 import subprocess
 import sys
 import sysconfig
+import tempfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -30,6 +31,8 @@ ENVIRONMENT: Mapping[str, str] = {
     "TMPDIR": "/tmp",
     "MPLBACKEND": "module://matplotlib_inline.backend_inline",
     "MPLCONFIGDIR": "/tmp",
+    "IPYTHONDIR": "/tmp/.ipython",
+    "XDG_CACHE_HOME": "/tmp/.cache",
     "PYTHONHASHSEED": "0",
     "PYTHONDONTWRITEBYTECODE": "1",
     "PYTHONNOUSERSITE": "1",
@@ -39,6 +42,13 @@ ENVIRONMENT: Mapping[str, str] = {
     "TERM": "dumb",
 }
 """All environment variables of student code."""
+
+
+def environment_without_cage(home: Path) -> dict[str, str]:
+    """Return the environment variables of student code that runs without a cage."""
+    own = dict.fromkeys(("HOME", "MPLCONFIGDIR", "IPYTHONDIR", "XDG_CACHE_HOME"), str(home))
+    own |= {"TMPDIR": tempfile.gettempdir(), "PYTHONPATH": str(CAGED.parent)}
+    return {**ENVIRONMENT, **own}
 
 
 class NoCage(RuntimeError):
@@ -51,7 +61,11 @@ def find_bubblewrap() -> str | None:
 
 
 def sandbox_command(
-    command: Iterable[str], *, stage: Path, writable: Mapping[Path, str] | None = None
+    command: Iterable[str],
+    *,
+    stage: Path,
+    writable: Mapping[Path, str] | None = None,
+    readable: Mapping[Path, str] | None = None,
 ) -> list[str]:
     """Return the command that runs `command` in the outer sandbox.
 
@@ -61,8 +75,8 @@ def sandbox_command(
         Arguments of the Python interpreter inside.
     stage
         Folder of the host shown read-only as :data:`confine.STAGE`.
-    writable
-        Folders of the host shown writable, by host path.
+    writable, readable
+        Folders of the host shown writable or read-only, by host path.
 
     Raises
     ------
@@ -87,6 +101,7 @@ def sandbox_command(
         # Uid 0 of its own user namespace: only so may the zygote set up its children's.
         arguments += ["--unshare-user", "--uid", "0", "--gid", "0"]
         arguments += ["--cap-add", "CAP_SETPCAP"]
+    arguments += ["--tmpfs", "/tmp"]
     for name, value in ENVIRONMENT.items():
         arguments += ["--setenv", name, value]
     arguments += ["--setenv", "PYTHONPATH", _PACKAGE_ROOT]
@@ -103,14 +118,24 @@ def sandbox_command(
     for file in ("/etc/ld.so.cache", "/etc/ld.so.conf", "/etc/ld.so.conf.d", "/etc/fonts"):
         arguments += ["--ro-bind-try", file, file]
     for installed in _installed_engines():
-        arguments += ["--tmpfs", str(installed)]
-    arguments += ["--dir", "/tmp", "--tmpfs", "/tmp", "--proc", "/proc", "--dev", "/dev"]
+        arguments += ["--tmpfs", str(installed), "--remount-ro", str(installed)]
+    arguments += ["--proc", "/proc", "--dev", "/dev"]
     arguments += ["--ro-bind", str(CAGED), f"{_PACKAGE_ROOT}/{CAGED.name}"]
     arguments += ["--dir", confine.SCRATCH, "--ro-bind", str(stage), confine.STAGE]
     for host, inside in (writable or {}).items():
         arguments += ["--bind", str(host), inside]
+    for host, inside in (readable or {}).items():
+        arguments += ["--ro-bind", str(host), inside]
     for name, entry in _ACCOUNTS.items():
-        arguments += ["--perms", "0644", "--ro-bind-data", str(_data_descriptor(entry)), f"/etc/{name}"]
+        arguments += [
+            "--perms",
+            "0644",
+            "--ro-bind-data",
+            str(_data_descriptor(entry)),
+            f"/etc/{name}",
+        ]
+    # Else a user who is root only in here could leave something for the next submission.
+    arguments += ["--remount-ro", "/dev", "--remount-ro", "/"]
     return [*arguments, "--", sys.executable, "-P", *command]
 
 
@@ -132,9 +157,7 @@ def _data_descriptor(text: str) -> int:
 def inherited_descriptors(command: list[str]) -> list[int]:
     """Descriptors that a sandbox command needs to inherit (and that its starter then closes)."""
     return [
-        int(command[place + 1])
-        for place, word in enumerate(command)
-        if word == "--ro-bind-data"
+        int(command[place + 1]) for place, word in enumerate(command) if word == "--ro-bind-data"
     ]
 
 

@@ -15,23 +15,29 @@ import socket
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
-from typing import Any
+from queue import Empty
+from typing import Any, Final
 
 import msgspec
+import zmq
 from jupyter_client.asynchronous.client import AsyncKernelClient
 from jupyter_client.connect import write_connection_file
-
-from grader.kernel import cage
-from grader.kernel.caged import cold, confine
-from grader.kernel.zygotes import START_SECONDS, ZygoteError
 from nbclient.exceptions import DeadKernelError
 
-_OPEN_SECONDS = 10.0
+from grader.kernel import cage, processes
+from grader.kernel.caged import cold, confine
+from grader.kernel.messages import OutputFlood, checked_content, error_of, flood_limits
+from grader.kernel.zygotes import START_SECONDS, ZygoteError, lay_files
+
+_OPEN_SECONDS: Final = 10.0
+_MAX_SOCKET_PATH: Final = 100
+_size = msgspec.msgpack.Encoder(enc_hook=repr).encode
 
 
-class _WatchedClient(AsyncKernelClient):  # type: ignore[misc]
+class _WatchedClient(AsyncKernelClient):
     """jupyter_client's own client, for a process that it did not start."""
 
     process: subprocess.Popen[bytes]
@@ -49,14 +55,20 @@ class ColdKernel:
         What its processes may use.
     files
         Data files handed in, by relative path.
+    seed
+        Seed of Python, numpy and torch before the first cell.
+    message_bytes
+        Largest answer to a question.
+    output_bytes
+        Most bytes of output a cell may publish.
+    caged
+        Whether it runs in the cage.
 
     Raises
     ------
     ZygoteError
         If it does not come up.
     """
-
-    truncated = False
 
     def __init__(
         self,
@@ -65,53 +77,62 @@ class ColdKernel:
         files: Mapping[PurePosixPath, bytes] | None = None,
         seed: int = 0,
         message_bytes: int = 64 << 20,
+        output_bytes: int = 1 << 20,
         caged: bool = True,
     ) -> None:
-        self._folder = Path(tempfile.mkdtemp(prefix="karnameh-"))
-        self._channel = self._folder / "channel"
-        self._channel.mkdir()
-        # The student's user writes its sockets here; the folder above is ours alone.
-        self._channel.chmod(0o777)
-        self._seed, self._message_bytes = seed, message_bytes
+        self.client: Any = None
+        self.layers: list[str] = []
+        self.truncated = False
+        self.reply: Mapping[str, Any] = {}
+        self.output_bytes = output_bytes
+        self._start_call = f"start(get_ipython(), {seed}, {message_bytes}, {output_bytes})"
+        self._caged = caged
         self._probes = 0
         self._ended = False
-        stage = self._folder / "stage"
-        (stage / "files").mkdir(parents=True)
-        for name, data in (files or {}).items():
-            path = stage / "files" / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(data)
-        self._inside = Path(cold.CHANNEL) if caged else self._channel
+        self._folder = _short_folder()
+        # In the first the student's user makes the kernel's sockets, in the second the
+        # grader makes those of probes: no link of a student's can lie in its way there.
+        self._channel, self._questions = self._folder / "channel", self._folder / "questions"
+        self._channel.mkdir()
+        self._channel.chmod(0o777)
+        self._questions.mkdir()
+        self._questions.chmod(0o755)
         try:
-            self._start(limits, stage, caged)
+            stage = self._folder / "stage"
+            lay_files(stage / "files", files or {})
+            (stage / "files").mkdir(parents=True, exist_ok=True)
+            self._start(limits, stage)
         except BaseException:
             self.end()
             raise
 
-    def _start(self, limits: confine.Limits, stage: Path, caged: bool) -> None:
+    def _start(self, limits: confine.Limits, stage: Path) -> None:
         # Paths inside and outside differ, so each side gets a connection file of its own.
+        inside = Path(cold.CHANNEL) if self._caged else self._channel
         key = os.urandom(16).hex().encode()
-        inside_file = self._channel / "kernel.json"
         for path, folder in (
-            (inside_file, self._inside),
+            (self._channel / "kernel.json", inside),
             (self._folder / "client.json", self._channel),
         ):
             write_connection_file(
                 str(path), transport="ipc", ip=str(folder / "k"), key=key,
                 shell_port=1, iopub_port=2, stdin_port=3, control_port=4, hb_port=5,
             )  # fmt: skip
-        inside_file.chmod(0o644)
+        (self._channel / "kernel.json").chmod(0o644)
         arguments = [
-            *("-m", "caged", "cold", str(self._inside / "kernel.json")),
+            *("-m", "caged", "cold", str(inside / "kernel.json")),
             msgspec.json.encode(limits).decode(),
-            f"{confine.STAGE}/files" if caged else "",
-            "yes" if caged else "no",
+            f"{confine.STAGE}/files" if self._caged else "",
+            "yes" if self._caged else "no",
         ]
         self._log = self._folder / "kernel.log"
         with self._log.open("wb") as log:
-            if caged:
+            if self._caged:
                 command = cage.sandbox_command(
-                    arguments, stage=stage, writable={self._channel: cold.CHANNEL}
+                    arguments,
+                    stage=stage,
+                    writable={self._channel: cold.CHANNEL},
+                    readable={self._questions: cold.QUESTIONS},
                 )
                 self.process = cage.start(command, [], log.fileno())
             else:
@@ -121,108 +142,133 @@ class ColdKernel:
                     stdout=log,
                     stderr=log,
                     cwd=stage / "files",
-                    env={**cage.ENVIRONMENT, "PYTHONPATH": str(cage.CAGED.parent)},
+                    env=cage.environment_without_cage(self._folder),
                     start_new_session=True,
                 )
-        self.client: Any = None
-        self.layers: list[str] = []
-        self._caged = caged
+
+    @property
+    def pid(self) -> int:
+        """The sandbox of the notebook's process, or that process itself."""
+        return self.process.pid
 
     @property
     def count(self) -> int | None:
         """Execution count of the last cell."""
-        counts = [self._last.get("content", {}).get("execution_count")]
-        return counts[0] if isinstance(counts[0], int) else None
+        count = self.reply.get("execution_count")
+        return count if isinstance(count, int) else None
 
-    def attach(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Connect on `loop`; the first cell waits until the kernel is ready."""
+    @property
+    def error(self) -> str | None:
+        """Type and message of what the last cell raised."""
+        return error_of(self.reply) if self.reply else None
+
+    async def attach(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Connect on `loop`, wait for the kernel and bring it to where a forked child begins.
+
+        Raises
+        ------
+        ZygoteError
+            If it does not come up.
+        """
+        self._connected = self._connect()
+        self._connected.start_channels(stdin=False, hb=False)
+        try:
+            await self._hear_from_it()
+            await self._silently(self._connected, self._start_call, START_SECONDS)
+        except (TimeoutError, DeadKernelError) as error:
+            self._connected.stop_channels()
+            raise ZygoteError(f"no kernel: {error}; it said: {self.log()}") from error
+        self.layers = msgspec.json.decode((self._channel / "layers.json").read_bytes())
+        if self._caged:
+            self.layers.insert(0, "bubblewrap")
+        self.client = _CheckedClient(self._connected, self)
+
+    def _connect(self) -> _WatchedClient:
         client = _WatchedClient()
         client.load_connection_file(str(self._folder / "client.json"))
         client.process = self.process
-        client.start_channels(stdin=False)
         client.allow_stdin = False
-        self._last: dict[str, Any] = {}
-        self.client = _ReadyClient(client, self)
+        client.context.setsockopt(zmq.MAXMSGSIZE, flood_limits(self.output_bytes)[0])
+        return client
 
     def detach(self) -> None:
-        """Leave the channels as they are: probes use them too."""
+        """Close the channels of the cells; each probe opens one of its own."""
+        if self.client is not None:
+            self._connected.stop_channels()
+            self.client = None
 
-    async def get_ready(self, client: Any) -> None:
-        """Wait for the kernel and bring it into the state that a forked child begins with."""
-        try:
-            await client.wait_for_ready(timeout=START_SECONDS)
-        except RuntimeError as error:
-            raise ZygoteError(f"no kernel: {error}; it said: {self.log()}") from error
-        with contextlib.suppress(OSError):
-            self.layers = msgspec.json.decode((self._channel / "layers.json").read_bytes())
-        if self._caged:
-            self.layers.insert(0, "bubblewrap")
-        await self._silently(
-            client, f"start(get_ipython(), {self._seed}, {self._message_bytes})"
-        )
+    async def _hear_from_it(self) -> None:
+        """Wait until the kernel answers and its publications arrive, too.
 
-    async def _silently(self, client: Any, call: str) -> None:
+        jupyter_client would trust heartbeats here, which a busy machine misses.
+        """
+        deadline = time.monotonic() + START_SECONDS
+        while time.monotonic() < deadline:
+            if self.process.poll() is not None:
+                raise DeadKernelError("it ended before it was ready")
+            with contextlib.suppress(TimeoutError, Empty):
+                await self._connected.kernel_info(reply=True, timeout=1.0)
+                await self._connected.iopub_channel.get_msg(timeout=1.0)
+                return
+        raise TimeoutError(f"it was not ready within {START_SECONDS:.0f} seconds")
+
+    async def _silently(self, client: Any, call: str, seconds: float) -> None:
         code = f"__import__('caged.cold').cold.{call}"
-        reply = await client.execute_interactive(
-            code, silent=True, store_history=False, timeout=START_SECONDS,
-            output_hook=lambda message: None,
-        )  # fmt: skip
-        if reply["content"]["status"] != "ok":
-            raise DeadKernelError(str(reply["content"]))
+        reply = await client.execute(
+            code, silent=True, store_history=False, reply=True, timeout=seconds
+        )
+        if reply["content"].get("status") != "ok":
+            raise DeadKernelError(str(reply["content"])[:1000])
 
     def open_probe(self) -> socket.socket:
-        """Have the kernel fork and return the socket on which the fork answers."""
+        """Have the kernel fork and return the socket on which the fork answers.
+
+        Raises
+        ------
+        OSError
+            If the kernel does not take questions.
+        """
         self._probes += 1
-        name = f"probe-{self._probes}"
+        name = f"{self._probes}"
+        path = self._questions / name
         with socket.socket(socket.AF_UNIX) as listener:
-            listener.bind(str(self._channel / name))
-            (self._channel / name).chmod(0o777)
+            listener.bind(str(path))
+            path.chmod(0o777)
             listener.listen(1)
             listener.settimeout(_OPEN_SECONDS)
-            path = str(self._inside / name)
-            asyncio.run(self._ask_for_fork(f"fork_probe(get_ipython(), {path!r})"))
+            seen = Path(cold.QUESTIONS if self._caged else self._questions, name)
+            try:
+                asyncio.run(self._ask_for_fork(f"fork_probe(get_ipython(), {str(seen)!r})"))
+            except DeadKernelError as error:
+                raise ConnectionError(str(error)) from error
             sock, _ = listener.accept()
         return sock
 
     async def _ask_for_fork(self, call: str) -> None:
-        client = _WatchedClient()
-        client.load_connection_file(str(self._folder / "client.json"))
-        client.process = self.process
-        client.start_channels(stdin=False, hb=False)
+        client = self._connect()
+        client.start_channels(iopub=False, stdin=False, hb=False, control=False)
         try:
-            await self._silently(client, call)
-        except TimeoutError as error:
-            raise OSError(str(error)) from error
+            await self._silently(client, call, _OPEN_SECONDS)
         finally:
-            client.stop_channels()
+            client.shell_channel.stop()
 
     def log(self) -> str:
         """The last of what the kernel wrote to its standard error."""
         return self._log.read_text(errors="replace")[-2000:].strip() or "nothing"
 
-    def resident_bytes(self) -> int:
-        """Memory of the kernel and what it started."""
-        total, waiting = 0, [self.process.pid]
-        while waiting:
-            pid = waiting.pop()
-            with contextlib.suppress(OSError, ValueError):
-                _, resident, shared, *_ = Path(f"/proc/{pid}/statm").read_text().split()
-                total += int(resident) - int(shared)
-                for task in os.listdir(f"/proc/{pid}/task"):
-                    children = Path(f"/proc/{pid}/task/{task}/children").read_text()
-                    waiting += map(int, children.split())
-        return total * os.sysconf("SC_PAGE_SIZE")
+    def resident_bytes(self, allowed: int = 0) -> int:
+        """Memory of the kernel and what it started; exact where it may be over `allowed`."""
+        return processes.resident_bytes(self.pid, allowed)
 
     def kill(self) -> None:
         """End the process and everything in its sandbox."""
+        if not self._caged:
+            processes.kill_descendants(self.pid)
         with contextlib.suppress(ProcessLookupError):
-            if self._caged:
-                self.process.kill()
-            else:
-                os.killpg(self.process.pid, signal.SIGKILL)
+            self.process.kill()
 
     def end(self) -> int | None:
-        """Kill it, remove its folder and return its exit status."""
+        """Kill it, remove its folder and return its exit status (negative: a signal)."""
         if self._ended:
             return None
         self._ended = True
@@ -232,40 +278,78 @@ class ColdKernel:
             self.kill()
             self.process.wait()
         shutil.rmtree(self._folder, ignore_errors=True)
+        if status is None:
+            return -signal.SIGKILL
         # bubblewrap reports a signal that ended its child as 128 + its number.
-        return 128 - status if status is not None and status > 128 else status
+        return 128 - status if status > 128 else status
 
 
-class _ReadyClient:
-    """Makes the kernel ready before its first cell and remembers each reply."""
+def _short_folder() -> Path:
+    """Make a temporary folder; the path of a unix socket must be short."""
+    folder = Path(tempfile.mkdtemp(prefix="karnameh-"))
+    if len(str(folder / "questions" / "000000")) > _MAX_SOCKET_PATH:
+        folder.rmdir()
+        folder = Path(tempfile.mkdtemp(prefix="karnameh-", dir="/tmp"))
+    return folder
 
-    def __init__(self, client: Any, kernel: ColdKernel) -> None:
+
+class _CheckedClient:
+    """jupyter_client's client for nbclient, with what the kernel sends checked."""
+
+    def __init__(self, client: _WatchedClient, kernel: ColdKernel) -> None:
         self._client = client
         self._kernel = kernel
-        self._ready = False
         self.allow_stdin = False
+        self.shell_channel = _Replies(client.shell_channel, kernel)
+        self.iopub_channel = _Publications(client.iopub_channel, kernel)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._client, name)
 
     async def execute(self, code: str, **options: Any) -> str:
-        if not self._ready:
-            await self._kernel.get_ready(self._client)
-            self._ready = True
+        self._kernel.truncated = False
+        self._kernel.reply = {}
+        self.iopub_channel.start_cell()
         request: str = self._client.execute(code, **options)
         return request
 
-    @property
-    def shell_channel(self) -> _ReplyRecorder:
-        return _ReplyRecorder(self._client.shell_channel, self._kernel)
 
-
-class _ReplyRecorder:
+class _Replies:
     def __init__(self, channel: Any, kernel: ColdKernel) -> None:
         self._channel = channel
         self._kernel = kernel
 
     async def get_msg(self, timeout: float | None = None) -> dict[str, Any]:
         message: dict[str, Any] = await self._channel.get_msg(timeout=timeout)
-        self._kernel._last = message
+        with contextlib.suppress(ValueError):
+            message["content"] = checked_content("execute_reply", message["content"])
+            self._kernel.reply = message["content"]
         return message
+
+
+class _Publications:
+    def __init__(self, channel: Any, kernel: ColdKernel) -> None:
+        self._channel = channel
+        self._kernel = kernel
+        self.start_cell()
+
+    def start_cell(self) -> None:
+        self._bytes, self._messages = flood_limits(self._kernel.output_bytes)
+
+    async def get_msg(self, timeout: float | None = None) -> dict[str, Any]:
+        while True:
+            message: dict[str, Any] = await self._channel.get_msg(timeout=timeout)
+            kind, content = message["msg_type"], message["content"]
+            if kind == "status":
+                return message
+            if kind == "truncated":
+                self._kernel.truncated = True
+                continue
+            self._bytes -= len(_size(content))
+            self._messages -= 1
+            if self._bytes < 0 or self._messages < 0:
+                self._kernel.kill()
+                raise OutputFlood("the cell wrote more than it may")
+            with contextlib.suppress(ValueError):
+                message["content"] = checked_content(kind, content)
+                return message

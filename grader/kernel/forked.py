@@ -12,66 +12,18 @@ from __future__ import annotations
 import asyncio
 import socket
 from queue import Empty
-from typing import Annotated, Any, Final, Literal
+from typing import Any, Final
 
 import msgspec
 from nbclient.exceptions import DeadKernelError
 
-from grader.kernel.caged import wire
+from grader.kernel.caged import frames
+from grader.kernel.messages import OutputFlood, checked_content, error_of, flood_limits
 from grader.kernel.zygotes import Child
 
-FLOOD_FACTOR: Final = 4
-"""A cell may send this many times its output budget before it is ended."""
-MAX_MESSAGES: Final = 20_000
-MAX_BUNDLE: Final = 50
-
-_Text = Annotated[str, msgspec.Meta(max_length=1 << 26)]
-
-
-class _Stream(msgspec.Struct):
-    name: Literal["stdout", "stderr"]
-    text: _Text
-
-
-class _Data(msgspec.Struct):
-    data: Annotated[dict[str, Any], msgspec.Meta(max_length=MAX_BUNDLE)]
-    metadata: dict[str, Any] | None = None
-    transient: dict[str, Any] | None = None
-    execution_count: int | None = None
-
-
-class _Error(msgspec.Struct):
-    ename: _Text
-    evalue: _Text
-    traceback: list[_Text]
-
-
-class _Clear(msgspec.Struct):
-    wait: bool = False
-
-
-class _Reply(msgspec.Struct):
-    status: Literal["ok", "error"]
-    execution_count: int
-    ename: str = ""
-    evalue: str = ""
-
-
-_CONTENTS: Final[dict[str, type[msgspec.Struct]]] = {
-    "stream": _Stream,
-    "display_data": _Data,
-    "update_display_data": _Data,
-    "execute_result": _Data,
-    "error": _Error,
-    "clear_output": _Clear,
-    "execute_reply": _Reply,
-}
+_OPEN_SECONDS: Final = 10.0
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(tuple[str, str, dict[str, Any]]).decode
-
-
-class OutputFlood(DeadKernelError):
-    """A cell wrote far more than it may, past its own budget."""
 
 
 class _Channel:
@@ -110,10 +62,12 @@ class ForkedClient:
         self.truncated = False
         self.dead = False
         self.count: int | None = None
+        self.error: str | None = None
         self._number = 0
         self._buffer = bytearray()
         self._received = 0
         self._messages = 0
+        self._most_bytes, self._most_messages = flood_limits(output_bytes)
 
     def attach(self, loop: asyncio.AbstractEventLoop) -> None:
         """Read the channel on `loop` from now on."""
@@ -134,14 +88,14 @@ class ForkedClient:
         self._number += 1
         self._received = self._messages = 0
         self.truncated = False
-        self.count = None
+        self.count = self.error = None
         frame = _encode(["execute", code])
         self.child.sock.setblocking(True)
         try:
             self.child.sock.settimeout(10.0)
-            wire.send_frame(self.child.sock, frame)
-        except (wire.Closed, wire.TooLate) as error:
-            self._die(DeadKernelError(str(error)))
+            frames.send_frame(self.child.sock, frame)
+        except (frames.Closed, frames.TooLate) as failure:
+            self._die(DeadKernelError(str(failure)))
         finally:
             self.child.sock.setblocking(False)
         return str(self._number)
@@ -166,7 +120,7 @@ class ForkedClient:
             return
         self._buffer += data
         self._received += len(data)
-        if self._received > FLOOD_FACTOR * self.output_bytes + (1 << 20):
+        if self._received > self._most_bytes:
             self._flood()
             return
         while len(self._buffer) >= 8:
@@ -176,7 +130,7 @@ class ForkedClient:
             frame = bytes(self._buffer[8 : 8 + length])
             del self._buffer[: 8 + length]
             self._messages += 1
-            if self._messages > MAX_MESSAGES:
+            if self._messages > self._most_messages:
                 self._flood()
                 return
             self._take(frame)
@@ -192,15 +146,12 @@ class ForkedClient:
             if kind == "truncated":
                 self.truncated = True
                 return
-            checked = msgspec.to_builtins(msgspec.convert(content, _CONTENTS[kind]))
-        except (msgspec.DecodeError, KeyError, RecursionError):
+            checked = checked_content(kind, content)
+        except (msgspec.DecodeError, ValueError, RecursionError):
             return
-        if isinstance(checked.get("data"), dict):
-            checked["data"] = _plain_bundle(checked["data"])
-            checked["metadata"] = {}
         message = self._message(kind, checked)
         if channel == "reply" and kind == "execute_reply":
-            self.count = checked["execution_count"]
+            self.count, self.error = checked["execution_count"], error_of(checked)
             self.iopub_channel.queue.put_nowait(
                 self._message("status", {"execution_state": "idle"})
             )
@@ -216,15 +167,6 @@ class ForkedClient:
             "content": content,
             "metadata": {},
         }
-
-
-def _plain_bundle(data: dict[str, Any]) -> dict[str, Any]:
-    """Keep of a MIME bundle what nbformat allows: text, and JSON where the type says JSON."""
-    return {
-        mime: value
-        for mime, value in data.items()
-        if isinstance(value, str) or mime == "application/json" or mime.endswith("+json")
-    }
 
 
 class ForkedKernel:
@@ -245,27 +187,38 @@ class ForkedKernel:
         """Execution count of the last cell, None when it did not end."""
         return self.client.count
 
-    def attach(self, loop: asyncio.AbstractEventLoop) -> None:
+    @property
+    def error(self) -> str | None:
+        """Type and message of what the last cell raised."""
+        return self.client.error
+
+    async def attach(self, loop: asyncio.AbstractEventLoop) -> None:
         self.client.attach(loop)
 
     def detach(self) -> None:
         self.client.detach()
 
-    def resident_bytes(self) -> int:
-        return self.child.resident_bytes()
+    @property
+    def pid(self) -> int:
+        """The notebook's process."""
+        return self.child.pid
+
+    def resident_bytes(self, allowed: int = 0) -> int:
+        return self.child.resident_bytes(allowed)
 
     def open_probe(self) -> socket.socket:
         """Have the notebook's process fork and return a socket to that fork.
 
         Raises
         ------
-        caged.wire.Closed
-            If the process is gone.
+        caged.frames.Closed, caged.frames.TooLate
+            If the process is gone, or does not take questions.
         """
         ours, theirs = socket.socketpair()
         with theirs:
             try:
-                wire.send_frame(self.child.sock, _encode(["probe"]), [theirs.fileno()])
+                self.child.sock.settimeout(_OPEN_SECONDS)
+                frames.send_frame(self.child.sock, _encode(["probe"]), [theirs.fileno()])
             except BaseException:
                 ours.close()
                 raise

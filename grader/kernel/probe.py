@@ -7,9 +7,6 @@ whatever it does.
 
 from __future__ import annotations
 
-import contextlib
-import os
-import signal
 import socket
 import time
 from collections.abc import Mapping, Sequence
@@ -17,7 +14,8 @@ from typing import Any, Self
 
 import msgspec
 
-from grader.kernel.caged import wire
+from grader.kernel import processes
+from grader.kernel.caged import frames, wire
 
 
 class Frame(msgspec.Struct, frozen=True):
@@ -79,13 +77,31 @@ class Probe:
         Time that all its answers together may take.
     message_bytes
         Largest answer that is read.
+    memory_bytes
+        Most memory that the notebook and its forks may hold together.
+    notebook
+        The process that was forked.
+    before
+        Processes that the notebook had started before: they stay when the probe closes.
     """
 
-    def __init__(self, sock: socket.socket, *, seconds: float, message_bytes: int) -> None:
+    def __init__(
+        self,
+        sock: socket.socket,
+        *,
+        seconds: float,
+        message_bytes: int,
+        memory_bytes: int,
+        notebook: int,
+        before: frozenset[int],
+    ) -> None:
         self._sock = sock
         self._left = seconds
         self._limit = message_bytes + wire.STRUCTURE_BYTES + 64
-        self._handle: int | None = None
+        self._memory = memory_bytes
+        self._notebook = notebook
+        self._before = before
+        self._failed: Died | TimedOut | None = None
 
     def ask(self, question: Mapping[str, Any]) -> Any:
         """Return the answer to `question`.
@@ -93,25 +109,36 @@ class Probe:
         Raises
         ------
         Raised, Refused, TimedOut, Died
+        wire.WireError
+            If `question` itself holds something without a place on the wire.
         """
+        payload = wire.pack(dict(question), 1 << 30)
+        if self._failed is not None:  # what follows in the stream may be anything
+            raise self._failed
         started = time.monotonic()
         deadline = started + self._left
         try:
-            if self._handle is None:
-                _, handles = wire.receive_frame(self._sock, 16, deadline, fds=1)
-                self._handle = handles[0] if handles else -1
-            self._sock.settimeout(max(0.001, deadline - time.monotonic()))
-            wire.send_frame(self._sock, wire.pack(dict(question), 1 << 30))
-            payload, _ = wire.receive_frame(self._sock, self._limit, deadline)
-            return self._read(wire.unpack(payload))
-        except wire.TooLate:
-            raise TimedOut from None
-        except wire.Closed as error:
-            raise Died(str(error)) from error
+            self._sock.settimeout(max(0.001, self._left))
+            frames.send_frame(self._sock, payload)
+            answer, _ = frames.receive_frame(
+                self._sock, self._limit, deadline, watch=self._watch_memory
+            )
+            return self._read(wire.unpack(answer))
+        except frames.TooLate:
+            self._failed = TimedOut()
+        except frames.Closed as error:
+            self._failed = Died(str(error))
         except wire.WireError as error:
-            raise Died(f"what it answered is no answer: {error}") from error
+            self._failed = Died(f"what it answered is no answer: {error}")
         finally:
             self._left -= time.monotonic() - started
+        raise self._failed
+
+    def _watch_memory(self) -> None:
+        """Called while an answer is awaited."""
+        if processes.resident_bytes(self._notebook, self._memory) > self._memory:
+            processes.kill_descendants(self._notebook, self._before)
+            raise frames.Closed("it held more memory than it may")
 
     def _read(self, answer: Any) -> Any:
         if type(answer) is not dict:
@@ -165,13 +192,9 @@ class Probe:
         )
 
     def close(self) -> None:
-        """End the fork."""
+        """End the fork and all that it started."""
         self._sock.close()
-        if self._handle is not None and self._handle >= 0:
-            with contextlib.suppress(OSError):
-                signal.pidfd_send_signal(self._handle, signal.SIGKILL)
-            os.close(self._handle)
-            self._handle = None
+        processes.kill_descendants(self._notebook, self._before)
 
     def __enter__(self) -> Self:
         return self

@@ -26,11 +26,15 @@ from nbformat import NotebookNode
 
 from grader.course.assignment import Limits
 from grader.kernel.caged.confine import Limits as ProcessLimits
-from grader.kernel.forked import OutputFlood
+from grader.kernel.messages import OutputFlood
+from grader.kernel.outputs import joined
 from grader.kernel.probe import Died, Probe
+from grader.kernel.processes import descendants, out_of_memory_kills
 
 RECORDED = "recorded"
 """Tag of cells whose saved outputs are kept instead of running them."""
+_NO_TAG = "no cell has this tag, so nbclient leaves none out"
+_WATCH_SECONDS = 0.25
 
 Status = Literal["ok", "error", "timeout", "died", "skipped", "recorded"]
 Reason = Literal["cell-timeout", "submission-timeout", "memory", "flood", "signal", "exit"]
@@ -68,12 +72,16 @@ class Kernel(Protocol):
     client: Any
 
     @property
+    def pid(self) -> int: ...
+    @property
     def truncated(self) -> bool: ...
     @property
     def count(self) -> int | None: ...
-    def attach(self, loop: asyncio.AbstractEventLoop) -> None: ...
+    @property
+    def error(self) -> str | None: ...
+    async def attach(self, loop: asyncio.AbstractEventLoop) -> None: ...
     def detach(self) -> None: ...
-    def resident_bytes(self) -> int: ...
+    def resident_bytes(self, allowed: int = 0) -> int: ...
     def open_probe(self) -> socket.socket: ...
     def kill(self) -> None: ...
     def end(self) -> int | None: ...
@@ -127,6 +135,7 @@ class Run:
         Died
             If the process is gone.
         """
+        before = frozenset(descendants(self.kernel.pid))
         try:
             sock = self.kernel.open_probe()
         except OSError as error:
@@ -135,6 +144,9 @@ class Run:
             sock,
             seconds=self.limits.probe_seconds,
             message_bytes=self.limits.message_mb << 20,
+            memory_bytes=self.limits.memory_mb << 20,
+            notebook=self.kernel.pid,
+            before=before,
         )
 
     def close(self) -> None:
@@ -159,57 +171,67 @@ _log.propagate = False
 
 
 class _Runner:
-    def __init__(
-        self, notebook: NotebookNode, start: Callable[[], Kernel], limits: Limits
-    ) -> None:
+    def __init__(self, notebook: NotebookNode, start: Callable[[], Kernel], limits: Limits) -> None:
         self.start = start
         self.limits = limits
         self.run = Run(notebook, start(), limits)
-        self.deadline = time.monotonic() + limits.submission_seconds
+        # Replays have as much time again, all together: what was right before keeps its points.
+        self.replay_seconds = limits.submission_seconds
 
     async def all_cells(self) -> None:
-        self._attach()
-        for index, cell in enumerate(self.run.notebook.cells):
-            if cell.cell_type != "code":
-                continue
-            if RECORDED in cell.metadata.get("tags", []):
-                self.run.cells.append(CellRun(index=index, status="recorded"))
-                continue
-            if not cell.source.strip():
-                self.run.cells.append(CellRun(index=index, status="ok"))
-                continue
-            if time.monotonic() >= self.deadline:
-                cell.outputs = []
-                self.run.cells.append(
-                    CellRun(index=index, status="skipped", reason="submission-timeout")
-                )
-                continue
-            outcome = await self._cell(cell, index)
-            self.run.cells.append(outcome)
-            if outcome.status in ("timeout", "died"):
-                await self._replay()
-        self.run.kernel.detach()
+        await self._attach()
+        self.deadline = time.monotonic() + self.limits.submission_seconds
+        try:
+            for index, cell in enumerate(self.run.notebook.cells):
+                if cell.cell_type == "code":
+                    outcome = await self._outcome(cell, index)
+                    self.run.cells.append(outcome)
+                    if outcome.status in ("timeout", "died"):
+                        await self._replay()
+        finally:
+            self.run.kernel.detach()
+        for outcome in self.run.cells:
+            if outcome.status != "recorded":
+                cell = self.run.notebook.cells[outcome.index]
+                cell.outputs = joined(cell.outputs)
 
-    def _attach(self) -> None:
-        self.run.kernel.attach(asyncio.get_running_loop())
+    async def _outcome(self, cell: NotebookNode, index: int) -> CellRun:
+        if RECORDED in cell.metadata.get("tags", []):
+            return CellRun(index=index, status="recorded")
+        cell.outputs = []
+        if not cell.source.strip():
+            return CellRun(index=index, status="ok")
+        left = self.deadline - time.monotonic()
+        if left <= 0:
+            return CellRun(index=index, status="skipped", reason="submission-timeout")
+        return await self._cell(index, left)
+
+    async def _attach(self) -> None:
+        await self.run.kernel.attach(asyncio.get_running_loop())
         self.driver = NotebookClient(
-            self.run.notebook, allow_errors=True, coalesce_streams=True, log=_log
+            self.run.notebook,
+            allow_errors=True,
+            record_timing=False,
+            skip_cells_with_tag=_NO_TAG,
+            log=_log,
         )
         self.driver.kc = self.run.kernel.client
 
-    async def _cell(self, cell: NotebookNode, index: int) -> CellRun:
-        """Run one cell; whatever it does comes back as a record."""
-        started = time.monotonic()
-        allowed = min(self.limits.cell_seconds, self.deadline - started)
+    async def _cell(self, index: int, left: float) -> CellRun:
+        """Run one cell in at most `left` seconds; whatever it does comes back as a record."""
+        cell = self.run.notebook.cells[index]
+        kernel = self.run.kernel
+        allowed = min(self.limits.cell_seconds, left)
         self.driver.timeout = max(allowed, 0.1)  # type: ignore[assignment]
+        killed_before = out_of_memory_kills()
         watch = asyncio.ensure_future(self._watch_memory())
+        started = time.monotonic()
         status: Status = "ok"
         reason: Reason | None = None
         detail = error = count = None
         try:
             await self.driver.async_execute_cell(cell, index)
-            count = self.run.kernel.count
-            error = _error_of(cell)
+            count, error = kernel.count, kernel.error
             if error is not None:
                 status = "error"
         except CellTimeoutError:
@@ -223,19 +245,15 @@ class _Runner:
         finally:
             watch.cancel()
             await _cancel_others()
+        over_memory = not watch.cancelled() and watch.result() is None
         seconds = time.monotonic() - started
-        truncated = self.run.kernel.truncated
         if status == "died" and reason is None:
-            self.run.kernel.detach()
-            ended = self.run.kernel.end()
-            if watch.done() and not watch.cancelled() and watch.result():
+            kernel.detach()
+            ended = kernel.end()
+            if over_memory or out_of_memory_kills() > killed_before:
                 reason = "memory"
-            elif ended is not None and ended < 0:
-                reason, detail = "signal", -ended
-                if detail == signal.SIGKILL:
-                    detail = None
             else:
-                reason, detail = "exit", ended
+                reason, detail = _how_it_ended(ended)
         return CellRun(
             index=index,
             status=status,
@@ -244,38 +262,60 @@ class _Runner:
             error=error,
             reason=reason,
             detail=detail,
-            truncated=truncated,
+            truncated=kernel.truncated,
         )
 
-    async def _watch_memory(self) -> bool:
-        """Kill the kernel when all its processes hold more than they may."""
+    async def _watch_memory(self) -> None:
+        """Kill the kernel when all its processes hold more than they may, and return then."""
         allowed = self.limits.memory_mb << 20
         kernel = self.run.kernel
         while True:
-            await asyncio.sleep(0.25)
-            if kernel.resident_bytes() > allowed:
+            await asyncio.sleep(_WATCH_SECONDS)
+            if kernel.resident_bytes(allowed) > allowed:
                 kernel.kill()
-                return True
+                return
 
     async def _replay(self) -> None:
-        """Start afresh and run again, out of sight, every cell that ended by itself."""
-        while True:
-            self.run.kernel.detach()
-            self.run.kernel.end()
+        """Start afresh and run again every cell that ended by itself.
+
+        Their outputs are those of the process that lives on and answers the
+        questions. A cell that does not end this time loses its place, and
+        what runs out of the time for replays, too.
+        """
+        started = time.monotonic()
+        complete = False
+        while not complete:
             self.run.replays += 1
-            self.run.kernel = self.start()
-            self._attach()
-            for place, earlier in enumerate(self.run.cells):
-                if earlier.count is None:
-                    continue
-                shadow = deepcopy(self.run.notebook.cells[earlier.index])
-                again = await self._cell(shadow, earlier.index)
-                if again.status in ("timeout", "died"):
-                    self.run.cells[place] = again
-                    break
-                self.run.cells[place] = msgspec.structs.replace(earlier, count=again.count)
-            else:
-                return
+            complete = await self._all_over_again()
+        self.deadline += time.monotonic() - started
+
+    async def _all_over_again(self) -> bool:
+        self.run.kernel.detach()
+        self.run.kernel.end()
+        self.run.kernel = self.start()
+        await self._attach()
+        for place, earlier in enumerate(self.run.cells):
+            if earlier.count is None:
+                continue
+            if self.replay_seconds <= 0:
+                self.run.cells[place] = msgspec.structs.replace(
+                    earlier, status="timeout", reason="submission-timeout", count=None
+                )
+                continue
+            again = await self._cell(earlier.index, self.replay_seconds)
+            self.replay_seconds -= again.seconds
+            self.run.cells[place] = again
+            if again.status in ("timeout", "died"):
+                return False
+        return True
+
+
+def _how_it_ended(status: int | None) -> tuple[Reason, int | None]:
+    """Read an exit status, that is negative after a signal and None when it is not known."""
+    if status is None or status >= 0:
+        return "exit", status
+    # SIGKILL was ours: the process lived on, but had closed its channel.
+    return "signal", None if status == -signal.SIGKILL else -status
 
 
 async def _cancel_others() -> None:
@@ -285,13 +325,6 @@ async def _cancel_others() -> None:
         task.cancel()
     if others:
         await asyncio.wait(others)
-
-
-def _error_of(cell: NotebookNode) -> str | None:
-    for output in cell.outputs:
-        if output.output_type == "error":
-            return f"{output.ename}: {output.evalue}"[:500]
-    return None
 
 
 def run_notebook(notebook: NotebookNode, start: Callable[[], Kernel], limits: Limits) -> Run:
@@ -320,5 +353,3 @@ def run_notebook(notebook: NotebookNode, start: Callable[[], Kernel], limits: Li
         raise
     runner.run.seconds = time.monotonic() - started
     return runner.run
-
-

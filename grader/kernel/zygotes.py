@@ -18,10 +18,11 @@ from typing import Any, Final, Self
 
 import msgspec
 
-from grader.kernel import cage
-from grader.kernel.caged import confine, wire
+from grader.kernel import cage, processes
+from grader.kernel.caged import confine, frames, wire
 
 START_SECONDS: Final = 120.0
+_END_SECONDS: Final = 10.0
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder().decode
 
@@ -37,13 +38,15 @@ class Child:
     ----------
     sock
         The notebook channel.
+    pid
+        Its number among the processes of this machine.
     layers
         Names of the cage layers that hold around it.
     """
 
     def __init__(self, zygote: Zygote, number: int, sock: socket.socket, handle: int) -> None:
         self._zygote = zygote
-        self._number = number
+        self.number = number
         self.sock = sock
         self._handle = handle
         self.layers: list[str] = []
@@ -52,41 +55,32 @@ class Child:
 
     def interrupt(self) -> None:
         """Send SIGINT, as a notebook's stop button does."""
-        self._signal(signal.SIGINT)
+        with contextlib.suppress(ProcessLookupError):
+            signal.pidfd_send_signal(self._handle, signal.SIGINT)
 
     def kill(self) -> None:
-        """End the process and, with its pid namespace, everything that it started."""
-        self._signal(signal.SIGKILL)
-
-    def _signal(self, number: signal.Signals) -> None:
+        """End the process and everything that it started."""
+        if not self._zygote.caged:  # in the cage its pid namespace ends with it
+            processes.kill_descendants(self.pid)
         with contextlib.suppress(ProcessLookupError):
-            signal.pidfd_send_signal(self._handle, number)
-            if self._zygote.caged is False:
-                os.killpg(self.pid, number)
+            signal.pidfd_send_signal(self._handle, signal.SIGKILL)
 
-    def resident_bytes(self) -> int:
-        """Memory of this process and its descendants that is not shared with the zygote."""
-        total = 0
-        waiting = [self.pid]
-        while waiting:
-            pid = waiting.pop()
-            with contextlib.suppress(OSError, ValueError):
-                _, resident, shared, *_ = Path(f"/proc/{pid}/statm").read_text().split()
-                total += int(resident) - int(shared)
-                for task in os.listdir(f"/proc/{pid}/task"):
-                    children = Path(f"/proc/{pid}/task/{task}/children").read_text()
-                    waiting += map(int, children.split())
-        return total * os.sysconf("SC_PAGE_SIZE")
+    def resident_bytes(self, allowed: int = 0) -> int:
+        """Memory of this process and its descendants; exact where it may be over `allowed`."""
+        return processes.resident_bytes(self.pid, allowed)
 
     def end(self) -> int | None:
-        """Kill what still runs and return the exit status (negative: a signal)."""
+        """Kill what still runs and return the exit status (negative: a signal).
+
+        None if it has been ended before, or if the zygote is gone and with it the status.
+        """
         if self._ended:
             return None
         self._ended = True
         self.kill()
         self.sock.close()
         os.close(self._handle)
-        return self._zygote.reap(self._number)
+        return self._zygote.reap(self)
 
 
 def _process_of(handle: int) -> int:
@@ -98,6 +92,8 @@ def _process_of(handle: int) -> int:
 
 class Zygote:
     """A warm process that forks; use it as a context manager.
+
+    It ends with the thread that started it, whatever ends that.
 
     Parameters
     ----------
@@ -118,6 +114,7 @@ class Zygote:
         self._stage = self._folder / "stage"
         self._stage.mkdir(mode=0o755)
         self._jobs = 0
+        self._children: set[Child] = set()
         try:
             self._start()
         except BaseException:
@@ -140,24 +137,35 @@ class Zygote:
                     stdin=subprocess.DEVNULL,
                     stdout=log,
                     stderr=log,
-                    env={**cage.ENVIRONMENT, "PYTHONPATH": str(cage.CAGED.parent)},
+                    env=cage.environment_without_cage(self._folder),
                     start_new_session=True,
                 )
-        answer = self._receive(START_SECONDS)
-        self.versions = answer["versions"]
+        self.versions = self._answer(START_SECONDS)["versions"]
 
-    def _receive(self, seconds: float, fds: int = 0) -> dict[str, Any]:
+    def _order(self, kind: str, argument: Any, fds: list[int]) -> dict[str, Any]:
+        """Give the zygote an order and return its answer."""
         try:
-            payload, received = wire.receive_frame(
+            self._control.settimeout(START_SECONDS)
+            frames.send_frame(self._control, _encode([kind, argument]), fds)
+        except (frames.Closed, frames.TooLate) as error:
+            raise self._gone(error) from error
+        return self._answer(START_SECONDS, fds=len(fds))
+
+    def _answer(self, seconds: float, fds: int = 0) -> dict[str, Any]:
+        try:
+            payload, received = frames.receive_frame(
                 self._control, 1 << 20, time.monotonic() + seconds, fds
             )
-        except (wire.Closed, wire.TooLate, wire.WireError) as error:
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                self._process.wait(1)  # so that its last words are in the log
-            raise ZygoteError(f"the zygote is gone ({error}); it said: {self.log()}") from error
+        except (frames.Closed, frames.TooLate, wire.WireError) as error:
+            raise self._gone(error) from error
         answer: dict[str, Any] = _decode(payload)
         answer["descriptors"] = received
         return answer
+
+    def _gone(self, error: Exception) -> ZygoteError:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(1)  # so that its last words are in the log
+        return ZygoteError(f"the zygote is gone ({error}); it said: {self.log()}")
 
     def log(self) -> str:
         """The last of what the zygote and the sandbox wrote to their standard error."""
@@ -190,73 +198,77 @@ class Zygote:
         """
         self._jobs += 1
         stage = self._stage / str(self._jobs)
-        try:
-            return self._start_child(
-                limits, stage, files or {}, seed, output_bytes, message_bytes
-            )
-        finally:
-            if self.caged:
-                shutil.rmtree(stage, ignore_errors=True)
-
-    def _start_child(
-        self,
-        limits: confine.Limits,
-        stage: Path,
-        files: Mapping[PurePosixPath, bytes],
-        seed: int,
-        output_bytes: int,
-        message_bytes: int,
-    ) -> Child:
         job: dict[str, Any] = {
             "limits": msgspec.to_builtins(limits),
             "seed": seed,
             "output_bytes": output_bytes,
             "message_bytes": message_bytes,
         }
-        if files or not self.caged:
-            stage.mkdir(mode=0o755)
-            for name, data in files.items():
-                path = stage / name
-                path.parent.mkdir(parents=True, exist_ok=True)
-                path.write_bytes(data)
+        try:
+            if files or not self.caged:
+                stage.mkdir(mode=0o755)
+                lay_files(stage, files or {})
+                if self.caged:
+                    job["stage"] = f"{confine.STAGE}/{stage.name}"
+                else:
+                    job["scratch"] = str(stage)
+            return self._start_child(job)
+        finally:
             if self.caged:
-                job["stage"] = f"{confine.STAGE}/{stage.name}"
-            else:
-                job["scratch"] = str(stage)
+                shutil.rmtree(stage, ignore_errors=True)
+
+    def _start_child(self, job: dict[str, Any]) -> Child:
         ours, theirs = socket.socketpair()
-        with theirs:
-            wire.send_frame(self._control, _encode(["start", job]), [theirs.fileno()])
-        answer = self._receive(START_SECONDS, fds=1)
+        try:
+            with theirs:
+                answer = self._order("start", job, [theirs.fileno()])
+        except ZygoteError:
+            ours.close()
+            raise
         if "failed" in answer:
             ours.close()
             raise ZygoteError(f"no child for this submission: {answer['failed']}")
         child = Child(self, answer["child"], ours, answer["descriptors"][0])
+        self._children.add(child)
         try:
-            payload, _ = wire.receive_frame(ours, 1 << 16, time.monotonic() + START_SECONDS)
-            ready: dict[str, Any] = _decode(payload)
-        except (wire.Closed, wire.TooLate) as error:
+            payload, _ = frames.receive_frame(ours, 1 << 16, time.monotonic() + START_SECONDS)
+        except (frames.Closed, frames.TooLate) as error:
             child.end()
             raise ZygoteError(f"the child died at its start; it said: {self.log()}") from error
+        ready: dict[str, Any] = _decode(payload)
         if "failed" in ready:
             child.end()
             raise ZygoteError(f"the cage did not close: {ready['failed']}")
         child.layers = (["bubblewrap"] if self.caged else []) + ready["layers"]
         return child
 
-    def reap(self, number: int) -> int:
+    def reap(self, child: Child) -> int | None:
         """Wait for a killed child in the zygote and return its exit status."""
-        wire.send_frame(self._control, _encode(["reap", number]))
-        status: int = self._receive(30.0)["status"]
+        self._children.discard(child)
+        try:
+            status: int = self._order("reap", child.number, [])["status"]
+        except ZygoteError:  # it took its children with it
+            return None
         return status
 
     def close(self) -> None:
-        """End the zygote and remove its folder."""
-        if hasattr(self, "_control"):
-            self._control.close()
+        """End the zygote and all its children, and remove its folder."""
+        for child in list(self._children):
+            child.end()
         if hasattr(self, "_process"):
             self._process.kill()
             self._process.wait()
+        if hasattr(self, "_control"):
+            self._wait_for_end()
+            self._control.close()
         shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _wait_for_end(self) -> None:
+        """Read until the zygote's end is closed: killing bubblewrap kills it a moment later."""
+        with contextlib.suppress(OSError):
+            self._control.settimeout(_END_SECONDS)
+            while self._control.recv(1 << 16):
+                pass
 
     def __enter__(self) -> Self:
         return self
@@ -268,3 +280,19 @@ class Zygote:
         place: TracebackType | None,
     ) -> None:
         self.close()
+
+
+def lay_files(folder: Path, files: Mapping[PurePosixPath, bytes]) -> None:
+    """Write the data files handed in below `folder`, for whoever runs the notebook to read.
+
+    Raises
+    ------
+    ValueError
+        If a name leads out of `folder`.
+    """
+    for name, data in files.items():
+        if name.is_absolute() or ".." in name.parts:
+            raise ValueError(f"a data file named {name} would lie outside the scratch folder")
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)

@@ -17,20 +17,20 @@ import sys
 import traceback
 import types
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Self
 
 # Student code may replace builtins; these functions keep the ones of now.
 globals()["__builtins__"] = dict(vars(builtins))
 
+import numpy as np  # noqa: E402
+
+from .frames import Closed, receive_frame, send_frame  # noqa: E402
 from .wire import (  # noqa: E402
-    Closed,
     Description,
     Reference,
     TensorValue,
     WireError,
     pack,
-    receive_frame,
-    send_frame,
     unpack,
 )
 
@@ -79,6 +79,7 @@ class Agent:
         self.questions: dict[str, Callable[[dict[str, Any]], Any]] = {
             "variables": self.variables,
             "value": self.value,
+            "array": self.array,
             "call": self.call,
             "make": self.make,
             "attribute": self.attribute,
@@ -108,9 +109,7 @@ class Agent:
             described = describe(value)
             if text.startswith("a value of type"):
                 return pack({"value": described}, self.limit)
-            return pack(
-                {"value": Description(described.type, text[:500], "too-large")}, self.limit
-            )
+            return pack({"value": Description(described.type, text[:500], "too-large")}, self.limit)
 
     def _target(self, target: Any) -> Any:
         if type(target) is Reference:
@@ -158,6 +157,13 @@ class Agent:
 
     def value(self, question: dict[str, Any]) -> Any:
         return self._target(question["target"])
+
+    def array(self, question: dict[str, Any]) -> Any:
+        """A value as an array, where its type knows how (a table of pandas, a list too long)."""
+        value = self._target(question["target"])
+        if hasattr(type(value), "__array__") or _type_of(value) in (list, tuple):
+            return np.asarray(value)
+        return value
 
     def call(self, question: dict[str, Any]) -> Any:
         """Call a function of the notebook; ``keep`` asks for a reference to the result."""
@@ -321,9 +327,7 @@ def _state(module: Any) -> dict[str, Any]:
     """Own parameters and buffers, those of :data:`_STATE` first, then by registration."""
     own = {k: v for k, v in module._parameters.items() if v is not None}
     own |= {
-        k: v
-        for k, v in module._buffers.items()
-        if v is not None and k != "num_batches_tracked"
+        k: v for k, v in module._buffers.items() if v is not None and k != "num_batches_tracked"
     }
     return {k: own[k] for k in sorted(own, key=lambda k: _STATE.index(k) if k in _STATE else 9)}
 
@@ -339,7 +343,7 @@ class _Tracer:
         self.executed: list[Any] = []
         self.handles: list[Any] = []
 
-    def __enter__(self) -> _Tracer:
+    def __enter__(self) -> Self:
         for module in self.model.modules():
             if not module._modules or any(p is not None for p in module._parameters.values()):
                 self.handles.append(module.register_forward_hook(self._layer))
@@ -347,7 +351,7 @@ class _Tracer:
         self.mode.__enter__()
         return self
 
-    def __exit__(self, *details: Any) -> None:
+    def __exit__(self, *details: object) -> None:
         self.mode.__exit__(*details)
         for handle in self.handles:
             handle.remove()
@@ -396,7 +400,17 @@ def _operation_recorder(operations: list[dict[str, Any]]) -> Any:
                 )
             return result
 
-    return Recorder()
+    return Recorder()  # type: ignore[no-untyped-call]
+
+
+def layers_with_state(model: Any, *inputs: Any) -> list[dict[str, Any]]:
+    """Parameters and buffers of each layer that has any, in the order of a forward pass."""
+    from torch import no_grad
+
+    model.eval()
+    with _Tracer(model) as tracer, no_grad():
+        model(*inputs)
+    return [state for module in tracer.executed if (state := _state(module))]
 
 
 def _lay_weights(executed: list[Any], weights: list[dict[str, Any]]) -> None:
@@ -404,6 +418,8 @@ def _lay_weights(executed: list[Any], weights: list[dict[str, Any]]) -> None:
 
     A bias that the given weights lack becomes zero, so a superfluous bias changes nothing.
     """
+    import torch
+
     stateful = [module for module in executed if _state(module)]
     if len(stateful) != len(weights):
         raise _Refused(f"weights:{len(stateful)} layers with weights, {len(weights)} expected")
@@ -425,7 +441,7 @@ def _lay_weights(executed: list[Any], weights: list[dict[str, Any]]) -> None:
                     f"weights:layer {number} ({type(module).__name__}) {name} has shape "
                     f"{tuple(tensor.shape)}, {tuple(value.shape)} expected"
                 )
-            tensor.copy_(value.reshape(tensor.shape))
+            tensor.copy_(torch.from_numpy(value).reshape(tensor.shape))
 
 
 def _torch_tensor(value: TensorValue) -> Any:

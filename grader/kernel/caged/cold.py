@@ -17,11 +17,13 @@ from typing import Any
 import msgspec
 
 from . import agent, confine
+from .budget import OUTPUTS, Budget
 from .shell import prepare, seed_everything
-from .wire import send_frame
 
 CHANNEL = "/channel"
-"""Folder of the connection file and the sockets, shared with the grader."""
+"""Folder of the connection file and the kernel's sockets, shared with the grader."""
+QUESTIONS = "/questions"
+"""Folder of the sockets on which the grader waits for a fork to answer it."""
 
 
 class _State:
@@ -37,11 +39,10 @@ def main(arguments: list[str]) -> None:
     connection_file, limits_text, stage, namespaces = arguments
     limits = msgspec.json.decode(limits_text, type=confine.Limits)
     channel = os.path.dirname(connection_file)
-    layers = confine.shut_in(
-        limits, stage or None, namespaces=namespaces == "yes", writable=[channel]
-    )
-    with open(os.path.join(channel, "layers.json"), "wb") as file:
-        file.write(msgspec.json.encode(layers))
+    report = os.open(os.path.join(channel, "layers.json"), os.O_WRONLY | os.O_CREAT, 0o644)
+    layers = confine.shut_in(limits, stage or None, namespaces=namespaces == "yes", channel=channel)
+    os.write(report, msgspec.json.encode(layers))
+    os.close(report)
     if namespaces == "yes":
         os.chdir(confine.SCRATCH)
     sys.path.insert(0, "")
@@ -57,9 +58,10 @@ def main(arguments: list[str]) -> None:
     )
 
 
-def start(shell: Any, seed: int, message_bytes: int) -> None:
+def start(shell: Any, seed: int, message_bytes: int, output_bytes: int) -> None:
     """Bring the kernel into the state that a forked child begins with."""
     prepare(shell)
+    _limit_outputs(shell.kernel.session, Budget(output_bytes))
     with contextlib.suppress(ImportError):
         import torch
 
@@ -67,6 +69,31 @@ def start(shell: Any, seed: int, message_bytes: int) -> None:
     _State.hidden = frozenset(shell.user_ns)
     _State.seed, _State.message_bytes = seed, message_bytes
     seed_everything(seed)
+
+
+def _limit_outputs(session: Any, budget: Budget) -> None:
+    """Have what a cell publishes pass through its budget."""
+    send = session.send
+
+    def send_admitted(
+        stream: Any, msg_or_type: Any, content: Any = None, *rest: Any, **options: Any
+    ) -> Any:
+        made = isinstance(msg_or_type, dict)
+        kind = msg_or_type["msg_type"] if made else msg_or_type
+        if kind == "execute_input":
+            budget.start_cell()
+        if kind not in OUTPUTS:
+            return send(stream, msg_or_type, content, *rest, **options)
+        admitted = budget.admit(kind, (msg_or_type["content"] if made else content) or {})
+        if budget.just_spent():
+            send(stream, "truncated", {}, *rest, **options)
+        if admitted is None:
+            return None
+        if made:
+            return send(stream, {**msg_or_type, "content": admitted}, *rest, **options)
+        return send(stream, kind, admitted, *rest, **options)
+
+    session.send = send_admitted
 
 
 def fork_probe(shell: Any, path: str) -> None:
@@ -80,7 +107,6 @@ def fork_probe(shell: Any, path: str) -> None:
         gc.disable()
         with socket.socket(socket.AF_UNIX) as channel:
             channel.connect(path)
-            send_frame(channel, b"", [os.pidfd_open(os.getpid())])
             seed_everything(_State.seed)
             agent.serve(
                 channel,

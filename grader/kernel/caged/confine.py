@@ -1,7 +1,7 @@
 """The cage of one student: namespaces, private folders, Landlock, seccomp, limits.
 
-:func:`private_namespaces` is called before and :func:`shut_in` after the fork
-from the zygote; each layer that holds is reported by name, and one that the
+:func:`next_child_in_new_pid_namespace` is called before and :func:`shut_in` after
+the fork from the zygote; each layer that holds is reported by name, and one that the
 machine lacks is left out of the list: the grader decides what it demands.
 Everything goes through :mod:`ctypes`, for neither numpy nor IPython needs a
 compiled helper here.
@@ -13,12 +13,14 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import functools
 import os
 import platform
 import resource
 import shutil
+import signal
 import struct
-from collections.abc import Iterable
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
@@ -26,6 +28,8 @@ import msgspec
 
 SCRATCH: Final = "/home/student"
 """Home and working folder of student code, a tmpfs of its own."""
+PRIVATE_FOLDERS: Final = (SCRATCH, "/tmp", "/dev/shm")
+"""Where student code may write."""
 STAGE: Final = "/stage"
 """Where the grader lays the data files handed in with a notebook."""
 NOBODY: Final = 65534
@@ -34,7 +38,8 @@ STUDENT_UID: Final = 1000
 _NEWNS, _NEWUTS, _NEWIPC = 0x0002_0000, 0x0400_0000, 0x0800_0000
 _NEWUSER, _NEWPID, _NEWNET = 0x1000_0000, 0x2000_0000, 0x4000_0000
 _NEWCGROUP, _NEWTIME = 0x0200_0000, 0x80
-_MS_NOSUID, _MS_NODEV, _MS_REC, _MS_PRIVATE = 2, 4, 0x4000, 1 << 18
+_MS_NOSUID, _MS_NODEV, _MS_BIND, _MS_REC, _MS_PRIVATE = 2, 4, 0x1000, 0x4000, 1 << 18
+_PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36
 _PR_SET_DUMPABLE, _PR_SET_SECCOMP, _PR_CAPBSET_DROP, _PR_SET_NO_NEW_PRIVS = 4, 22, 24, 38
 
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -85,8 +90,14 @@ def next_child_in_new_pid_namespace(own: int) -> None:
     _call("unshare", _NEWPID)
 
 
+def stay_with_parent() -> None:
+    """End when the parent process ends, and be the parent of descendants whose own has ended."""
+    _call("prctl", _PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    _call("prctl", _PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
 def shut_in(
-    limits: Limits, stage: str | None, *, namespaces: bool, writable: Iterable[str] = ()
+    limits: Limits, stage: str | None, *, namespaces: bool, channel: str | None = None
 ) -> list[str]:
     """Confine this process for good and return the names of the layers that hold.
 
@@ -99,8 +110,8 @@ def shut_in(
     namespaces
         Whether this process was forked into a new pid namespace by a zygote
         that may mount: then it gets its own mounts, network, ipc and user too.
-    writable
-        Folders that stay writable besides the private ones.
+    channel
+        A folder in which unix sockets may be made, besides the private ones.
 
     Raises
     ------
@@ -109,20 +120,25 @@ def shut_in(
         must not run then.
     """
     layers: list[str] = []
+    # When the machine runs out of memory, this process goes first.
+    Path("/proc/self/oom_score_adj").write_text("1000")
     if namespaces:
         _own_namespaces(limits, stage)
         layers += ["pid", "mount", "network", "ipc", "private scratch"]
         if _own_user():
             layers.append("user")
-    limit_resources(limits)
+    limit_resources(limits, count_processes=namespaces)
     layers.append("rlimits")
     _call("prctl", _PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
     if namespaces:
         _drop_capabilities()
         layers.append("no new privileges")
-        writable = [SCRATCH, "/tmp", "/dev", "/proc", *writable]
+        rights = dict.fromkeys(PRIVATE_FOLDERS, _FS_ALL)
+        rights |= {"/dev": _FS_DEVICES, "/proc": _FS_WRITE_FILE | _FS_TRUNCATE}
+        if channel is not None:
+            rights[channel] = _FS_MAKE_SOCK | _FS_REMOVE_FILE
         with contextlib.suppress(CageError):
-            abi = restrict_by_landlock(writable)
+            abi = restrict_by_landlock(rights)
             layers.append(f"landlock (ABI {abi})")
         with contextlib.suppress(CageError):
             filter_system_calls()
@@ -135,17 +151,36 @@ def _own_namespaces(limits: Limits, stage: str | None) -> None:
     _mount("", "/", "", _MS_REC | _MS_PRIVATE)
     _mount("proc", "/proc", "proc", _MS_NOSUID | _MS_NODEV)
     owner = NOBODY if _is_real_root() else 0
-    for folder in (SCRATCH, "/tmp", "/dev/shm"):
+    handed_in = Path(stage).rglob("*") if stage is not None else ()
+    room = limits.scratch_mb + (sum(path.lstat().st_size for path in handed_in) >> 20) + 1
+    kept = {path: os.open(path, _O_PATH | os.O_CLOEXEC) for path in _mounts_to_keep()}
+    for folder in PRIVATE_FOLDERS:
         _mount(
             "tmpfs",
             folder,
             "tmpfs",
             _MS_NOSUID | _MS_NODEV,
-            f"size={limits.scratch_mb}m,nr_inodes=65536,mode=0700,uid={owner},gid={owner}",
+            f"size={room}m,nr_inodes=65536,mode=0700,uid={owner},gid={owner}",
         )
+    for path, descriptor in kept.items():
+        os.makedirs(path, 0o755, exist_ok=True)
+        _mount(f"/proc/self/fd/{descriptor}", path, "", _MS_BIND)
+        os.close(descriptor)
     if stage is not None:
         _copy_stage(Path(stage), owner)
     _mount("tmpfs", STAGE, "tmpfs", _MS_NOSUID | _MS_NODEV, "size=4k,mode=0000")
+
+
+@functools.cache
+def _mounts_to_keep() -> list[str]:
+    """Mounts below the private folders: a Python environment under ``/tmp``, for one."""
+    mounts = Path("/proc/self/mountinfo").read_text().splitlines()
+    points = [line.split()[4].encode().decode("unicode_escape") for line in mounts]
+    return [
+        point
+        for point in points
+        if any(point.startswith(f"{folder}/") for folder in PRIVATE_FOLDERS)
+    ]
 
 
 def _is_real_root() -> bool:
@@ -193,17 +228,22 @@ def _drop_capabilities() -> None:
     _call("capset", header, bytes(24))
 
 
-def limit_resources(limits: Limits) -> None:
-    """Set the rlimits; memory is counted on top of what the libraries hold already."""
+def limit_resources(limits: Limits, *, count_processes: bool) -> None:
+    """Set the rlimits; memory is counted on top of what the libraries hold already.
+
+    Processes are counted where they have a user namespace of their own: elsewhere
+    all that the user runs would count.
+    """
     mapped = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
     wanted = {
         resource.RLIMIT_CORE: 0,
         resource.RLIMIT_AS: mapped + (limits.memory_mb << 20),
         resource.RLIMIT_FSIZE: limits.file_mb << 20,
-        resource.RLIMIT_NPROC: limits.processes,
         resource.RLIMIT_NOFILE: 1024,
         resource.RLIMIT_MSGQUEUE: 0,
     }
+    if count_processes:
+        wanted[resource.RLIMIT_NPROC] = limits.processes
     for kind, value in wanted.items():
         _, hard = resource.getrlimit(kind)
         value = value if hard == resource.RLIM_INFINITY else min(value, hard)
@@ -213,16 +253,29 @@ def limit_resources(limits: Limits) -> None:
 # -- Landlock ---------------------------------------------------------------------
 
 _CREATE_RULESET, _ADD_RULE, _RESTRICT_SELF = 444, 445, 446
-_FS_EXECUTE, _FS_READ_FILE, _FS_READ_DIR = 1 << 0, 1 << 2, 1 << 3
+_FS_EXECUTE, _FS_WRITE_FILE, _FS_READ_FILE, _FS_READ_DIR = 1 << 0, 1 << 1, 1 << 2, 1 << 3
+_FS_REMOVE_FILE, _FS_MAKE_SOCK, _FS_TRUNCATE, _FS_IOCTL_DEV = 1 << 5, 1 << 9, 1 << 14, 1 << 15
+_FS_ALL = (1 << 16) - 1
+_FS_DEVICES = _FS_WRITE_FILE | _FS_TRUNCATE | _FS_IOCTL_DEV
 _FS_BY_ABI = {1: (1 << 13) - 1, 2: (1 << 14) - 1, 3: (1 << 15) - 1, 5: (1 << 16) - 1}
 _O_PATH = 0o10000000
 
 
-def restrict_by_landlock(writable: Iterable[str]) -> int:
-    """Allow reading everywhere (the mounts decide what exists) and writing in `writable` only.
+def restrict_by_landlock(rights: Mapping[str, int]) -> int:
+    """Allow reading everywhere (the mounts decide what exists), and more in some folders only.
 
     Signals and abstract sockets are scoped to this process and its descendants
-    (ABI 6). Returns the ABI of the kernel.
+    (ABI 6).
+
+    Parameters
+    ----------
+    rights
+        Access rights (``LANDLOCK_ACCESS_FS_*``) by folder.
+
+    Returns
+    -------
+    int
+        The ABI of the kernel.
     """
     syscall = _libc.syscall
     abi = _call("syscall", _CREATE_RULESET, None, 0, 1)
@@ -232,7 +285,7 @@ def restrict_by_landlock(writable: Iterable[str]) -> int:
     size = 24 if abi >= 6 else 16 if abi >= 4 else 8
     ruleset = _call("syscall", _CREATE_RULESET, attributes, ctypes.c_size_t(size), 0)
     reading = _FS_EXECUTE | _FS_READ_FILE | _FS_READ_DIR
-    for path, access in [("/", reading), *((p, handled) for p in writable)]:
+    for path, access in [("/", reading), *rights.items()]:
         folder = os.open(path, _O_PATH | os.O_CLOEXEC)
         rule = struct.pack("=Qi", access & handled, folder)
         if syscall(_ADD_RULE, ruleset, 1, rule, 0) < 0:
@@ -270,6 +323,11 @@ _REFUSED: Final[dict[str, tuple[int, int | None]]] = {
     "process_vm_writev": (311, 271),
     "kcmp": (312, 272),
     "pidfd_getfd": (438, 438),
+    # memory that belongs to no process
+    "memfd_create": (319, 279),
+    "memfd_secret": (447, 447),
+    "shmget": (29, 194),
+    "msgget": (68, 186),
     # the kernel itself
     "bpf": (321, 280),
     "perf_event_open": (298, 241),

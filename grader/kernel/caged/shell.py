@@ -11,12 +11,15 @@ from __future__ import annotations
 
 import asyncio
 import builtins
+import fcntl
 import io
 import os
 import random
 import socket
 import sys
-from typing import Any
+import threading
+import time
+from typing import Any, Final, NoReturn
 
 import msgspec
 from ipykernel.zmqshell import ZMQInteractiveShell
@@ -24,37 +27,66 @@ from IPython.core.error import StdinNotImplementedError
 from jupyter_client.session import Session
 from traitlets.config import Config
 
-from .wire import send_frame
+from .budget import Budget
+from .frames import send_frame
 
 _encode = msgspec.msgpack.Encoder(enc_hook=repr).encode
-_STREAM_BUFFER = 1 << 16
+_CHUNK: Final = 1 << 16
+_FREE_FLUSHES: Final = 100
+_FLUSH_SECONDS: Final = 0.1
+
+
+def _frame(*parts: Any) -> bytes:
+    """Encode a message; what msgpack cannot hold (lone surrogates, long integers) as text."""
+    try:
+        return _encode(parts)
+    except (ValueError, OverflowError, TypeError, RecursionError):
+        return _encode(_plain(parts))
+
+
+def _plain(value: Any, depth: int = 0) -> Any:
+    if type(value) is str:
+        return value.encode("utf-8", "replace").decode()
+    if depth < 20 and type(value) is dict:
+        return {_plain(str(key)): _plain(item, depth + 1) for key, item in value.items()}
+    if depth < 20 and type(value) in (list, tuple):
+        return [_plain(item, depth + 1) for item in value]
+    if value is None or type(value) in (bool, float):
+        return value
+    if type(value) is int and value.bit_length() < 64:
+        return value
+    return _plain(repr(value)[:1000])
 
 
 class Outbox:
-    """Where a cell's messages leave, with a budget of bytes for each cell."""
+    """Where a cell's messages leave, as far as its budget allows."""
 
-    def __init__(self, sock: socket.socket | None, budget: int) -> None:
+    def __init__(self, sock: socket.socket | None, budget: Budget) -> None:
         self.sock = sock
         self.budget = budget
-        self.left = budget
         self.owner = os.getpid()
-
-    def start_cell(self) -> None:
-        self.left = self.budget
+        self.streams: list[OutputStream] = []
+        # Threads of student code print, too: their frames must not mix.
+        self.lock = threading.RLock()
 
     def publish(self, kind: str, content: Any) -> None:
         """Send one message of IOPub; past the budget say so once, then drop."""
-        if self.sock is None or os.getpid() != self.owner or self.left < 0:
+        if self.sock is None or os.getpid() != self.owner:
             return
-        frame = _encode(["publish", kind, content])
-        self.left -= len(frame)
-        if self.left < 0:
-            frame = _encode(["publish", "truncated", {}])
-        send_frame(self.sock, frame)
+        with self.lock:
+            if kind != "stream":
+                for stream in self.streams:
+                    stream.drain()
+            admitted = self.budget.admit(kind, content)
+            if admitted is not None:
+                send_frame(self.sock, _frame("publish", kind, admitted))
+            if self.budget.just_spent():
+                send_frame(self.sock, _frame("publish", "truncated", {}))
 
     def reply(self, content: Any) -> None:
         if self.sock is not None:
-            send_frame(self.sock, _encode(["reply", "execute_reply", content]))
+            with self.lock:
+                send_frame(self.sock, _frame("reply", "execute_reply", content))
 
 
 class SocketSession(Session):
@@ -68,15 +100,18 @@ class SocketSession(Session):
     def send(
         self, stream: Any, msg_or_type: Any, content: Any = None, *_: Any, **__: Any
     ) -> dict[str, Any]:
-        message = (
-            msg_or_type if isinstance(msg_or_type, dict) else self.msg(msg_or_type, content)
-        )
+        message = msg_or_type if isinstance(msg_or_type, dict) else self.msg(msg_or_type, content)
         self.outbox.publish(message["msg_type"], message["content"])
         return message
 
 
 class OutputStream(io.TextIOBase):
-    """``sys.stdout`` or ``sys.stderr`` of the cells."""
+    """``sys.stdout`` or ``sys.stderr`` of the cells.
+
+    Whoever flushes after each character would send a message for each: past
+    the first hundred, text waits for a tenth of a second or for 64 KiB, as
+    ipykernel's does.
+    """
 
     encoding = "utf-8"
     errors = "replace"
@@ -87,22 +122,38 @@ class OutputStream(io.TextIOBase):
         self.descriptor = descriptor
         self.parts: list[str] = []
         self.size = 0
+        self.flushes = 0
+        self.flushed = 0.0
+        outbox.streams.append(self)
 
     def write(self, text: str) -> int:
         if not isinstance(text, str):
             raise TypeError(f"write() argument must be str, not {type(text).__name__}")
+        if os.getpid() != self.outbox.owner:  # a process that the cell forked
+            os.write(self.descriptor, text.encode("utf-8", "replace"))
+            return len(text)
         self.parts.append(text)
         self.size += len(text)
-        if self.size > _STREAM_BUFFER:
-            self.flush()
+        if self.size > _CHUNK:
+            self.drain()
         return len(text)
 
     def flush(self) -> None:
-        if self.parts:
-            text = "".join(self.parts)
-            self.parts.clear()
-            self.size = 0
-            self.outbox.publish("stream", {"name": self.name, "text": text})
+        if not self.parts:
+            return
+        now = time.monotonic()
+        self.flushes += 1
+        if self.flushes <= _FREE_FLUSHES or now - self.flushed > _FLUSH_SECONDS:
+            self.flushed = now
+            self.drain()
+
+    def drain(self) -> None:
+        """Send all that was written."""
+        parts, self.parts, self.size = self.parts, [], 0
+        text = "".join(parts)
+        for start in range(0, len(text), _CHUNK):
+            part = text[start : start + _CHUNK]
+            self.outbox.publish("stream", {"name": self.name, "text": part})
 
     def fileno(self) -> int:
         return self.descriptor
@@ -115,33 +166,36 @@ class OutputStream(io.TextIOBase):
 
 
 class CapturedDescriptors:
-    """What C code and child processes write to descriptors 1 and 2, read back after each cell."""
+    """What C code and other processes write to descriptors 1 and 2, read back after each cell."""
 
     def __init__(self) -> None:
         self.files = {name: os.memfd_create(name) for name in ("stdout", "stderr")}
-        self.read = dict.fromkeys(self.files, 0)
+
+    def capture(self) -> None:
+        """Put the files in the place of the descriptors."""
         for target, name in ((1, "stdout"), (2, "stderr")):
+            # Written at the end wherever that is, so that it can be cut back to nothing.
+            fcntl.fcntl(self.files[name], fcntl.F_SETFL, os.O_APPEND)
             os.dup2(self.files[name], target)
 
     def publish(self, outbox: Outbox) -> None:
         for name, file in self.files.items():
             size = os.fstat(file).st_size
-            if size > self.read[name]:
-                text = os.pread(file, min(size - self.read[name], outbox.budget), self.read[name])
-                self.read[name] = size
-                outbox.publish(
-                    "stream", {"name": name, "text": text.decode("utf-8", errors="replace")}
-                )
+            if size:
+                data = os.pread(file, min(size, outbox.budget.bytes + 1), 0)
+                os.ftruncate(file, 0)
+                text = data.decode("utf-8", errors="replace")
+                outbox.publish("stream", {"name": name, "text": text})
 
 
-def make_shell() -> ZMQInteractiveShell:
+def make_shell() -> Any:
     """Make the shell once, in the zygote: no history file, no colours, inline figures."""
     config = Config()
     config.HistoryManager.enabled = False
     config.InteractiveShell.colors = "nocolor"
-    shell = ZMQInteractiveShell.instance(config=config, user_ns={})
+    shell: Any = ZMQInteractiveShell.instance(config=config, user_ns={})
     session = SocketSession()
-    session.outbox = Outbox(None, 0)
+    session.outbox = Outbox(None, Budget(0))
     for publisher in (shell.displayhook, shell.display_pub):
         publisher.session = session
         publisher.pub_socket = session
@@ -153,7 +207,7 @@ def make_shell() -> ZMQInteractiveShell:
 def prepare(shell: Any) -> None:
     """What the forked and the standard kernel have in common: no input, no exit."""
 
-    def refuse(*_: Any, **__: Any) -> None:
+    def refuse(*_: Any, **__: Any) -> NoReturn:
         raise StdinNotImplementedError(
             "input() was called, but nobody is there to answer while a notebook is graded; "
             "assign the value to a variable instead"
@@ -180,11 +234,18 @@ def seed_everything(seed: int) -> None:
 class CellRunner:
     """Runs cells in a forked child and sends what they publish."""
 
-    def __init__(self, shell: Any, sock: socket.socket, output_bytes: int) -> None:
+    def __init__(
+        self,
+        shell: Any,
+        sock: socket.socket,
+        output_bytes: int,
+        descriptors: CapturedDescriptors,
+    ) -> None:
         self.shell = shell
-        self.outbox = Outbox(sock, output_bytes)
+        self.outbox = Outbox(sock, Budget(output_bytes))
         shell.displayhook.session.outbox = self.outbox
-        self.descriptors = CapturedDescriptors()
+        self.descriptors = descriptors
+        descriptors.capture()
         sys.stdout = OutputStream("stdout", self.outbox, 1)
         sys.stderr = OutputStream("stderr", self.outbox, 2)
         self.loop = asyncio.new_event_loop()
@@ -192,16 +253,16 @@ class CellRunner:
 
     def run(self, code: str) -> None:
         """Run one cell and send its reply."""
-        self.outbox.start_cell()
+        self.outbox.budget.start_cell()
         try:
             content = self.loop.run_until_complete(self._run(code))
-        except KeyboardInterrupt:
-            content = {"status": "error", "ename": "KeyboardInterrupt", "evalue": ""}
+        except BaseException as error:  # KeyboardInterrupt between two of IPython's own steps
+            content = _failure(error)
+            self.outbox.publish("error", {**content, "traceback": []})
         if os.getpid() != self.outbox.owner:
             os._exit(0)  # a fork that the cell made and let run on
-        for stream in (sys.stdout, sys.stderr):
-            if isinstance(stream, OutputStream):
-                stream.flush()
+        for stream in self.outbox.streams:
+            stream.drain()
         self.descriptors.publish(self.outbox)
         content["execution_count"] = self.shell.execution_count - 1
         self.outbox.reply(content)
@@ -231,11 +292,12 @@ class CellRunner:
             result = shell.run_cell(code, store_history=True)
         shell.payload_manager.clear_payload()
         error = result.error_before_exec or result.error_in_exec
-        if error is None:
-            return {"status": "ok"}
-        return {
-            "status": "error",
-            "ename": type(error).__name__,
-            "evalue": str(error)[:10_000],
-            "traceback": [],
-        }
+        return {"status": "ok"} if error is None else _failure(error)
+
+
+def _failure(error: BaseException) -> dict[str, Any]:
+    try:
+        message = str(error)[:10_000]
+    except BaseException:  # __str__ of an exception is student code
+        message = ""
+    return {"status": "error", "ename": type(error).__name__, "evalue": message}

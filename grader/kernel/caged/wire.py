@@ -1,7 +1,7 @@
 """Typed values on the wire between the grader and a caged process.
 
-A frame is ``u32 structure length | structure | buffers``: the structure is
-msgpack, the array bytes lie behind it. Extension types carry what msgpack
+A value travels as ``u32 structure length | structure | buffers``: the structure
+is msgpack, the array bytes lie behind it. Extension types carry what msgpack
 lacks: arrays, tensors, tuples, sets, complex numbers, big integers, mappings
 with keys that are no strings, dtypes, and a bounded description of anything
 else. Nothing is pickled, in either direction.
@@ -15,10 +15,8 @@ from __future__ import annotations
 
 import builtins
 import math
-import socket
 import struct
 import sys
-import time
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
@@ -34,20 +32,24 @@ MAX_DEPTH: Final = 32
 MAX_NODES: Final = 200_000
 MAX_TEXT: Final = 100_000
 MAX_NDIM: Final = 16
+MAX_KEYS: Final = 10_000
+"""Members of sets and keys that are no text, in all: whoever chooses them can make them collide."""
+_MAX_RAW: Final = 5 * MAX_NODES
+_MAX_RAW_DEPTH: Final = 2 * MAX_DEPTH + 4
+"""Bounds on msgpack's own values, of which an array or a mapping takes several."""
 
 DTYPES: Final = frozenset(
     "bool int8 int16 int32 int64 uint8 uint16 uint32 uint64 "
     "float16 float32 float64 complex64 complex128".split()
 )
 
-_TUPLE, _SET, _COMPLEX, _BIGINT, _MAPPING, _ARRAY, _TENSOR, _DTYPE, _DESCRIPTION, _REFERENCE = range(
-    1, 11
+_TUPLE, _SET, _COMPLEX, _BIGINT, _MAPPING, _ARRAY, _TENSOR, _DTYPE, _DESCRIPTION, _REFERENCE = (
+    range(1, 11)
 )
 
 _encode = msgspec.msgpack.Encoder().encode
 _Ext = msgspec.msgpack.Ext
 _asarray = np.asarray
-_ascontiguousarray = np.ascontiguousarray
 _ndarray = np.ndarray
 _generic = np.generic
 _frombuffer = np.frombuffer
@@ -105,6 +107,7 @@ class _Packer:
     def __init__(self, limit: int) -> None:
         self.limit = limit
         self.nodes = 0
+        self.keys = 0
         self.size = 0
         self.buffers: list[bytes] = []
 
@@ -120,11 +123,12 @@ class _Packer:
         array = _asarray(array)
         if array.dtype.name not in DTYPES:
             raise WireError(f"an array of dtype {array.dtype.name}")
+        if array.ndim > MAX_NDIM:
+            raise WireError(f"an array of {array.ndim} dimensions")
         if array.nbytes + self.size > self.limit:
             raise WireError(f"an array of {array.nbytes} bytes")
-        shape = list(array.shape)
-        array = _ascontiguousarray(array.astype(array.dtype.newbyteorder("="), copy=False))
-        return [array.dtype.name, shape, *self.buffer(array.tobytes())]
+        array = array.astype(array.dtype.newbyteorder("<"), copy=False)
+        return [array.dtype.name, list(array.shape), *self.buffer(array.tobytes())]
 
     def value(self, value: Any, depth: int = 0) -> Any:
         self.nodes += 1
@@ -158,13 +162,20 @@ class _Packer:
         if kind is dict:
             return self.mapping(value, depth)
         if kind is set or kind is frozenset:
-            return _Ext(_SET, _encode([self.value(v, depth + 1) for v in value]))
+            return _Ext(_SET, _encode([self.key(v, depth + 1) for v in value]))
         return self.special(value, depth)
+
+    def key(self, value: Any, depth: int) -> Any:
+        """A member of a set or a key that is no text: numbers of numpy become plain ones."""
+        self.keys += 1
+        if self.keys > MAX_KEYS:
+            raise WireError(f"more than {MAX_KEYS} keys")
+        return self.value(_plain(value), depth)
 
     def mapping(self, value: Mapping[Any, Any], depth: int) -> Any:
         if all(type(k) is str for k in value):
             return {self.value(k): self.value(v, depth + 1) for k, v in value.items()}
-        pairs = [[self.value(k, depth + 1), self.value(v, depth + 1)] for k, v in value.items()]
+        pairs = [[self.key(k, depth + 1), self.value(v, depth + 1)] for k, v in value.items()]
         return _Ext(_MAPPING, _encode(pairs))
 
     def special(self, value: Any, depth: int) -> Any:
@@ -202,11 +213,28 @@ class _Packer:
     def tensor(self, value: Any, torch: Any) -> list[Any]:
         name = str(value.dtype).removeprefix("torch.")
         plain = value.detach()
+        if name != "bfloat16" and name not in DTYPES:
+            raise WireError(f"a tensor of dtype {name}")
         if plain.layout is not torch.strided:
             plain = plain.to_dense()
+        if plain.device.type == "meta":
+            raise WireError("a tensor without values (on the device meta)")
         if name == "bfloat16":
             plain = plain.float()
-        return [*self.array(plain.cpu().resolve_conj().numpy()), name, bool(value.requires_grad)]
+        plain = plain.cpu().resolve_conj().resolve_neg()
+        return [*self.array(plain.numpy()), name, bool(value.requires_grad)]
+
+
+def _plain(key: Any) -> Any:
+    if issubclass(type(key), _generic):
+        return key.item()
+    return tuple(_plain(part) for part in key) if type(key) is tuple else key
+
+
+def _members(value: range) -> list[int]:
+    if len(value) > MAX_NODES:
+        raise WireError(f"a range of {len(value)} numbers")
+    return list(value)
 
 
 # Subclasses of the plain types travel as what they are underneath.
@@ -214,12 +242,12 @@ _BASES: list[tuple[type, Callable[[Any], Any]]] = [
     (bool, bool),
     (int, int.__int__),
     (float, float.__float__),
-    (str, lambda s: str.__str__(s)),
+    (str, str.__str__),
     (dict, lambda d: dict(dict.items(d))),
     (list, lambda x: list(list.__iter__(x))),
     (tuple, lambda x: tuple(tuple.__iter__(x))),
     (set, lambda x: set(set.__iter__(x))),
-    (range, list),
+    (range, _members),
 ]
 
 
@@ -232,7 +260,12 @@ def pack(value: Any, limit: int) -> bytes:
         If `value` holds something without a place on the wire, or is too large.
     """
     packer = _Packer(limit)
-    structure = _encode(packer.value(value))
+    try:
+        structure = _encode(packer.value(value))
+    except WireError:
+        raise
+    except Exception as error:  # torch's, or one that a student's subclass raises
+        raise WireError(f"a {type(value).__qualname__} that cannot be read: {error}") from error
     if len(structure) > STRUCTURE_BYTES:
         raise WireError(f"a structure of {len(structure)} bytes")
     return b"".join([struct.pack(">I", len(structure)), structure, *packer.buffers])
@@ -240,30 +273,104 @@ def pack(value: Any, limit: int) -> bytes:
 
 # -- reading ------------------------------------------------------------------
 
+_INT, _BIN, _TEXT, _LIST, _MAP, _EXT, _WRONG = range(7)
+
+
+def _heads() -> list[tuple[int, int, int]]:
+    """What each first byte of msgpack announces: kind, bytes of its length, and its size."""
+    heads = [(_INT, 0, 0)] * 256
+    heads[0xC1] = (_WRONG, 0, 0)
+    for byte in range(0x10):
+        heads[0x80 + byte] = (_MAP, 0, byte)
+        heads[0x90 + byte] = (_LIST, 0, byte)
+    for byte in range(0x20):
+        heads[0xA0 + byte] = (_TEXT, 0, byte)
+    for place, width in enumerate((1, 2, 4)):
+        heads[0xC4 + place] = (_BIN, width, 0)
+        heads[0xC7 + place] = (_EXT, width, 0)
+        heads[0xD9 + place] = (_TEXT, width, 0)
+    for place, size in enumerate((4, 8, 1, 2, 4, 8, 1, 2, 4, 8)):  # floats, integers
+        heads[0xCA + place] = (_BIN, 0, size)
+    for place in range(5):
+        heads[0xD4 + place] = (_EXT, 0, 1 << place)
+    for place, width in enumerate((2, 4)):
+        heads[0xDC + place] = (_LIST, width, 0)
+        heads[0xDE + place] = (_MAP, width, 0)
+    return heads
+
+
+_HEADS: Final = _heads()
+_NESTED: Final = frozenset({_TUPLE, _SET, _COMPLEX, _MAPPING, _ARRAY, _TENSOR, _DESCRIPTION})
+
+
+def _survey(data: memoryview) -> None:
+    """Walk a structure without making anything of it: bound its values and its depth.
+
+    msgspec would make a list of eighty bytes out of each byte of a hostile
+    structure, and nest them as deep as the interpreter allows.
+    """
+    place, end, raw = 0, len(data), 0
+    # What is open: values still to come, whether keys are among them, where the bytes must end.
+    opened: list[tuple[int, bool, int]] = []
+    left, keyed, until = 1, False, end
+    while True:
+        while left == 0:
+            if until >= 0 and place != until:
+                raise WireError("an extension that holds more than one value")
+            if not opened:
+                return
+            left, keyed, until = opened.pop()
+        if place >= end:
+            raise WireError("a structure that ends too early")
+        raw += 1
+        kind, width, size = _HEADS[data[place]]
+        place += 1
+        if width:
+            size = int.from_bytes(data[place : place + width], "big")
+            place += width
+        if keyed and left % 2 == 0 and kind != _TEXT:
+            raise WireError("a key that is no text")
+        left -= 1
+        if kind in (_BIN, _TEXT):
+            place += size
+        elif kind in (_LIST, _MAP):
+            opened.append((left, keyed, until))
+            left, keyed, until = (2 * size if kind == _MAP else size), kind == _MAP, -1
+        elif kind == _EXT:
+            if place >= end:
+                raise WireError("a structure that ends too early")
+            code = data[place]
+            place += 1
+            if code in _NESTED:
+                opened.append((left, keyed, until))
+                left, keyed, until = 1, False, place + size
+            elif code in (_BIGINT, _DTYPE, _REFERENCE):
+                place += size
+            else:
+                raise WireError(f"extension {code}")
+        elif kind == _WRONG:
+            raise WireError("a byte that begins nothing")
+        if raw > _MAX_RAW or len(opened) > _MAX_RAW_DEPTH:
+            raise WireError("too many values, or nested too deep")
+
 
 class _Reader:
     def __init__(self, buffers: memoryview, tensor: Callable[[TensorValue], Any] | None) -> None:
         self.buffers = buffers
         self.tensor = tensor
-        self.depth = 0
         self.claimed = 0
+        self.keys = 0
 
-    def decode(self, data: bytes | memoryview) -> Any:
-        self.depth += 1
-        if self.depth > MAX_DEPTH + 1:
-            raise WireError("nested too deep")
-        try:
-            return msgspec.msgpack.decode(data, ext_hook=self.extension)
-        finally:
-            self.depth -= 1
+    def decode(self, data: memoryview) -> Any:
+        return msgspec.msgpack.decode(data, ext_hook=self.extension)
 
     def array(self, fields: Any) -> np.ndarray[Any, Any]:
         name, shape, offset, nbytes = fields
         if name not in DTYPES or type(shape) is not list or len(shape) > MAX_NDIM:
             raise WireError("an array with a wrong dtype or shape")
-        if not all(type(n) is int and 0 <= n for n in [*shape, offset, nbytes]):
+        if not all(type(n) is int and 0 <= n < 1 << 48 for n in [*shape, offset, nbytes]):
             raise WireError("an array with a wrong shape or place")
-        dtype = _dtype(name)
+        dtype = _dtype(name).newbyteorder("<")
         self.claimed += nbytes
         if math.prod(shape) * dtype.itemsize != nbytes or offset + nbytes > len(self.buffers):
             raise WireError("an array whose bytes do not fit its shape")
@@ -272,7 +379,7 @@ class _Reader:
         flat = _frombuffer(self.buffers[offset : offset + nbytes], dtype=dtype)
         if name == "bool":
             flat = flat.view(np.uint8) != 0
-        return flat.reshape(shape).copy()
+        return flat.reshape(shape).astype(name)
 
     def extension(self, code: int, data: memoryview) -> Any:
         if code == _BIGINT:
@@ -280,21 +387,22 @@ class _Reader:
                 raise WireError("an integer that is too long")
             return int(bytes(data))
         if code == _DTYPE:
-            return DtypeValue(bytes(data).decode())
+            return DtypeValue(bytes(data[:64]).decode())
         if code == _REFERENCE:
-            return Reference(int(bytes(data)))
+            return Reference(int(bytes(data[:20])))
         fields = self.decode(data)
         if type(fields) is not list:
             raise WireError("an extension that holds no list")
         if code == _TUPLE:
             return tuple(fields)
-        if code == _SET:
-            return frozenset(fields)
+        if code in (_SET, _MAPPING):
+            self.keys += len(fields)
+            if self.keys > MAX_KEYS:
+                raise WireError(f"more than {MAX_KEYS} keys")
+            return frozenset(fields) if code == _SET else dict(fields)
         if code == _COMPLEX:
             real, imag = fields
             return complex(float(real), float(imag))
-        if code == _MAPPING:
-            return {key: value for key, value in fields}
         if code == _ARRAY:
             return self.array(fields)
         if code == _TENSOR:
@@ -303,10 +411,8 @@ class _Reader:
                 raise WireError("a tensor with a wrong dtype")
             value = TensorValue(self.array(array), dtype[:32], requires_grad)
             return self.tensor(value) if self.tensor else value
-        if code == _DESCRIPTION:
-            kind, text, what = fields
-            return Description(str(kind)[:200], str(text)[:4000], str(what)[:20])
-        raise WireError(f"extension {code}")
+        kind, text, what = fields
+        return Description(str(kind)[:200], str(text)[:4000], str(what)[:20])
 
 
 def unpack(payload: bytes, *, tensor: Callable[[TensorValue], Any] | None = None) -> Any:
@@ -330,95 +436,11 @@ def unpack(payload: bytes, *, tensor: Callable[[TensorValue], Any] | None = None
     if length > STRUCTURE_BYTES or 4 + length > len(payload):
         raise WireError("a structure that is too long")
     view = memoryview(payload)
+    structure = view[4 : 4 + length]
+    _survey(structure)
     try:
-        return _Reader(view[4 + length :], tensor).decode(view[4 : 4 + length])
+        return _Reader(view[4 + length :], tensor).decode(structure)
     except WireError:
         raise
     except (msgspec.DecodeError, RecursionError, ValueError, TypeError, OverflowError) as error:
         raise WireError(f"not a value of the wire: {error}") from error
-
-
-# -- frames on a socket ---------------------------------------------------------
-
-_HEADER = struct.Struct(">Q")
-
-
-class Closed(ConnectionError):
-    """The other side is gone."""
-
-
-class TooLate(TimeoutError):
-    """The other side did not answer in time."""
-
-
-def send_frame(sock: socket.socket, payload: bytes, fds: list[int] | None = None) -> None:
-    """Send one frame, with file descriptors beside its header."""
-    header = _HEADER.pack(len(payload))
-    try:
-        if fds:
-            socket.send_fds(sock, [header], fds)
-        else:
-            payload = header + payload
-        sock.sendall(payload)
-    except TimeoutError as error:
-        raise TooLate("the frame was not taken in time") from error
-    except OSError as error:
-        raise Closed(str(error)) from error
-
-
-def receive_frame(
-    sock: socket.socket, limit: int, deadline: float | None = None, fds: int = 0
-) -> tuple[bytes, list[int]]:
-    """Receive one frame of at most `limit` bytes before `deadline` (``time.monotonic``).
-
-    Raises
-    ------
-    Closed
-        At the end of the stream.
-    TooLate
-        If the frame is not complete at the deadline.
-    WireError
-        If the frame is longer than `limit`.
-    """
-    received: list[int] = []
-    head = b""
-    while len(head) < _HEADER.size:
-        _wait(sock, deadline)
-        if fds:
-            part, new, _, _ = socket.recv_fds(sock, _HEADER.size - len(head), fds)
-            received += new
-        else:
-            part = _recv(sock, _HEADER.size - len(head))
-        if not part:
-            raise Closed("the stream ended")
-        head += part
-    (length,) = _HEADER.unpack(head)
-    if length > limit:
-        raise WireError(f"a frame of {length} bytes, more than {limit}")
-    body = bytearray()
-    while len(body) < length:
-        _wait(sock, deadline)
-        part = _recv(sock, min(length - len(body), 1 << 20))
-        if not part:
-            raise Closed("the stream ended inside a frame")
-        body += part
-    return bytes(body), received
-
-
-def _wait(sock: socket.socket, deadline: float | None) -> None:
-    if deadline is None:
-        sock.settimeout(None)
-        return
-    left = deadline - time.monotonic()
-    if left <= 0:
-        raise TooLate("no answer in time")
-    sock.settimeout(left)
-
-
-def _recv(sock: socket.socket, count: int) -> bytes:
-    try:
-        return sock.recv(count)
-    except TimeoutError as error:
-        raise TooLate("no answer in time") from error
-    except OSError as error:
-        raise Closed(str(error)) from error

@@ -15,6 +15,7 @@ import gc
 import os
 import signal
 import socket
+import stat
 import sys
 import threading
 import traceback
@@ -23,8 +24,8 @@ from typing import Any
 import msgspec
 
 from . import agent, confine
-from .shell import CellRunner, make_shell, seed_everything
-from .wire import Closed, receive_frame, send_frame
+from .frames import Closed, receive_frame, send_frame
+from .shell import CapturedDescriptors, CellRunner, make_shell, seed_everything
 
 ORDER_BYTES = 1 << 20
 _encode = msgspec.msgpack.Encoder().encode
@@ -49,10 +50,11 @@ def import_libraries() -> dict[str, str]:
         torch.set_num_threads(1)
         with contextlib.suppress(RuntimeError):
             torch.set_num_interop_threads(1)
-        # The first backward pass and dispatch mode set up much that every child would repeat.
-        (torch.ones(1, requires_grad=True) * 2).backward()
-        import torch.utils._python_dispatch
-
+        # The first backward pass and the first trace set up much that every child would repeat.
+        model = torch.nn.Sequential(torch.nn.Conv2d(1, 1, 1), torch.nn.BatchNorm2d(1))
+        model(torch.ones(2, 1, 2, 2)).sum().backward()
+        question = {"target": "model", "inputs": [torch.ones(2, 1, 2, 2)]}
+        agent.Agent({"model": model}, ORDER_BYTES).trace(question)
         versions["torch"] = str(torch.__version__)
     return versions
 
@@ -60,7 +62,8 @@ def import_libraries() -> dict[str, str]:
 def warm_up(shell: Any) -> None:
     """Run one of everything, so that the children find it ready; leave no trace."""
     names = set(shell.user_ns)
-    cells = ["1 + 1", "%time 1", "1 / 0", "def", "!true", "%%bash\ntrue", "%%capture\nprint()"]
+    # No %%bash: its magic starts a thread, which no fork would have.
+    cells = ["1 + 1", "%time 1", "1 / 0", "def", "!true", "%%capture\nprint()"]
     with contextlib.suppress(ImportError):
         import matplotlib as mpl
         import matplotlib.pyplot
@@ -127,8 +130,30 @@ class Job(msgspec.Struct, frozen=True):
     scratch: str | None = None
 
 
+def keep_descriptors(meant: set[int]) -> None:
+    """Share no descriptor but those in `meant` with the zygote and its other children.
+
+    An open file of a library gets a position of its own; what is no file (a
+    pipe, a socket) would be a way from one submission to the next.
+    """
+    for name in os.listdir("/proc/self/fd"):
+        descriptor = int(name)
+        if descriptor in meant:
+            continue
+        with contextlib.suppress(OSError):  # the listing's own is closed by now
+            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                os.close(descriptor)
+                continue
+            place = os.lseek(descriptor, 0, os.SEEK_CUR)
+            own = os.open(f"/proc/self/fd/{descriptor}", os.O_RDONLY | os.O_CLOEXEC)
+            os.lseek(own, place, os.SEEK_SET)
+            os.dup2(own, descriptor, inheritable=False)
+            os.close(own)
+
+
 def run_child(shell: Any, sock: socket.socket, job: Job, namespaces: bool) -> None:
     """Be one student's process: confine, then run cells and fork for questions until the end."""
+    captured = CapturedDescriptors()
     try:
         layers = confine.shut_in(job.limits, job.stage, namespaces=namespaces)
         home = job.scratch if job.scratch is not None else confine.SCRATCH
@@ -140,19 +165,29 @@ def run_child(shell: Any, sock: socket.socket, job: Job, namespaces: bool) -> No
         return
     send_frame(sock, _encode({"layers": layers}))
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    runner = CellRunner(shell, sock, job.output_bytes)
+    runner = CellRunner(shell, sock, job.output_bytes, captured)
     hidden = frozenset(shell.user_ns)
     seed_everything(job.seed)
+    own_mask = _mask_signals()
     while True:
         try:
             payload, descriptors = receive_frame(sock, ORDER_BYTES << 6, fds=1)
         except Closed:
             return
         kind, *arguments = _decode(payload)
+        # Between cells nothing that a notebook or a probe left behind may interrupt this loop.
+        signal.pthread_sigmask(signal.SIG_SETMASK, own_mask)
         if kind == "execute":
             runner.run(arguments[0])
         elif kind == "probe":
             _fork_probe(shell, sock, descriptors, job, hidden)
+        own_mask = _mask_signals()
+
+
+def _mask_signals() -> set[signal.Signals]:
+    """Hold every signal back and return which were held back before."""
+    mask: set[Any] = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+    return mask
 
 
 def _fork_probe(
@@ -168,8 +203,6 @@ def _fork_probe(
     sock.close()
     gc.disable()
     with socket.socket(fileno=descriptors[0]) as channel:
-        own = os.pidfd_open(os.getpid())
-        send_frame(channel, b"", [own])
         seed_everything(job.seed)
         cells = dict(shell.compile._filename_map)
         agent.serve(channel, shell.user_ns, job.message_bytes, hidden, cells)
@@ -184,8 +217,11 @@ def serve(control: socket.socket, *, namespaces: bool) -> None:
     gc.collect()
     join_pages()
     gc.freeze()
+    threads = [thread.name for thread in threading.enumerate()]
+    if len(os.listdir("/proc/self/task")) > 1:
+        raise RuntimeError(f"a library runs threads, which a fork loses: {threads}")
     own = os.open("/proc/self/ns/pid", os.O_RDONLY | os.O_CLOEXEC) if namespaces else -1
-    send_frame(control, _encode({"versions": versions, "threads": threading.active_count()}))
+    send_frame(control, _encode({"versions": versions}))
     while True:
         try:
             payload, descriptors = receive_frame(control, ORDER_BYTES, fds=1)
@@ -209,8 +245,10 @@ def serve(control: socket.socket, *, namespaces: bool) -> None:
                 control.close()
                 if own >= 0:
                     os.close(own)
+                keep_descriptors({0, 1, 2, *descriptors})
                 if not namespaces:
                     os.setsid()
+                    confine.stay_with_parent()
                 with socket.socket(fileno=descriptors[0]) as sock:
                     run_child(shell, sock, job, namespaces)
             except BaseException:

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import nn
 
-M = np.array([[1.0, 2.0, 4.0], [3.0, 5.0, 9.0], [0.5, 0.25, 7.0]])
+M = np.array([[1.25, 2.5, 4.125], [3.5, 5.75, 9.0625], [0.5, 0.25, 7.375]])
 
 
 # %% name="numbers"

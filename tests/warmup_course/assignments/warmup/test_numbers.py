@@ -3,7 +3,7 @@ import pytest
 
 pytestmark = pytest.mark.question("numbers")
 
-M = np.array([[1.0, 2.0, 4.0], [3.0, 5.0, 9.0], [0.5, 0.25, 7.0]])
+M = np.array([[1.25, 2.5, 4.125], [3.5, 5.75, 9.0625], [0.5, 0.25, 7.375]])
 
 
 @pytest.mark.part("sum", points=4)

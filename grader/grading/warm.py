@@ -1,0 +1,88 @@
+"""A warm grader in a thread of its own: one pytest session and one zygote, many hand-ins.
+
+pytest's session owns the stack that it runs on; in a thread it can stay open
+between calls, so that any caller (a worker process, a test) grades one
+hand-in after another without collecting the checks again.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+from pathlib import Path
+from typing import Self
+
+from grader.checks.scoring import Marks
+from grader.checks.session import Judge, run_session
+from grader.course.assignment import Assignment
+from grader.grading.submission import Graded, Grader, KernelName
+
+
+class WarmGrader:
+    """Grades hand-ins of one assignment; use it as a context manager.
+
+    Parameters
+    ----------
+    assignment
+        Whose checks to run.
+    kernel, caged, marks
+        As :class:`~grader.grading.submission.Grader` takes them.
+    """
+
+    def __init__(
+        self,
+        assignment: Assignment,
+        *,
+        kernel: KernelName = "forked",
+        caged: bool = True,
+        marks: Callable[[str], Marks] | None = None,
+    ) -> None:
+        self._assignment = assignment
+        self._options = (kernel, caged, marks)
+        self._tasks: queue.SimpleQueue[tuple[str, Path, Future[Graded]] | None] = (
+            queue.SimpleQueue()
+        )
+        self._thread = threading.Thread(target=self._hold, name="grading", daemon=True)
+        self._thread.start()
+
+    def _hold(self) -> None:
+        try:
+            run_session(self._assignment, self._serve)
+        except BaseException as error:  # noqa: BLE001 - told to whoever waits
+            while (item := self._tasks.get()) is not None:
+                item[2].set_exception(error)
+
+    def _serve(self, judge: Judge) -> None:
+        kernel, caged, marks = self._options
+        with Grader(judge, kernel=kernel, caged=caged, marks=marks) as grader:
+            while (item := self._tasks.get()) is not None:
+                student, path, future = item
+                try:
+                    future.set_result(grader.grade(student, path))
+                except Exception as error:  # noqa: BLE001 - told to whoever waits
+                    future.set_exception(error)
+
+    def grade(self, student: str, path: Path) -> Graded:
+        """Grade one hand-in.
+
+        Raises
+        ------
+        CourseError, BrokenChecks, BrokenReference, NoCage, ZygoteError
+            What concerns every hand-in; nothing that one of them holds.
+        """
+        future: Future[Graded] = Future()
+        self._tasks.put((student, path, future))
+        return future.result()
+
+    def close(self) -> None:
+        """Let the thread end, and with it the zygote."""
+        self._tasks.put(None)
+        self._thread.join(timeout=10)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()

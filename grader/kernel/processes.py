@@ -1,0 +1,106 @@
+"""What Linux tells about a tree of processes: who belongs to it, and what memory it holds.
+
+Numbers of processes are reused, and the processes asked about here are
+hostile: before one is killed, its descent is read again behind a pidfd.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Final
+
+_PROC: Final = Path("/proc")
+_ZOMBIE: Final = "Z"
+
+
+def descendants(root: int) -> set[int]:
+    """Return the processes that `root` and its descendants started, zombies included."""
+    found: set[int] = set()
+    waiting = [root]
+    while waiting:
+        pid = waiting.pop()
+        with contextlib.suppress(OSError):
+            for task in os.listdir(f"/proc/{pid}/task"):
+                with open(f"/proc/{pid}/task/{task}/children") as file:
+                    children = set(map(int, file.read().split())) - found
+                found |= children
+                waiting += children
+    return found
+
+
+def kill_descendants(root: int, spared: Iterable[int] = ()) -> None:
+    """Kill what descends from `root`, but for `spared` and `root` itself.
+
+    A process that has been sent SIGKILL forks no more, so this ends when a
+    look at the tree shows nobody new.
+    """
+    done = set(spared)
+    while new := descendants(root) - done:
+        done |= new
+        for pid in new:
+            with contextlib.suppress(OSError):
+                handle = os.pidfd_open(pid)
+                try:
+                    if _descends(pid, root):
+                        signal.pidfd_send_signal(handle, signal.SIGKILL)
+                finally:
+                    os.close(handle)
+
+
+def _descends(pid: int, root: int) -> bool:
+    while pid not in (0, 1, root):
+        pid = _parent(pid)[1]
+    return pid == root
+
+
+def _parent(pid: int) -> tuple[str, int]:
+    """State and parent of a process; its name may hold spaces and brackets."""
+    fields = (_PROC / str(pid) / "stat").read_text(errors="replace").rpartition(")")[2].split()
+    return fields[0], int(fields[1])
+
+
+def is_running(pid: int) -> bool:
+    """Tell whether there is such a process and it has not ended."""
+    try:
+        return _parent(pid)[0] != _ZOMBIE
+    except OSError:
+        return False
+
+
+def resident_bytes(root: int, allowed: int) -> int:
+    """Return the memory that `root` and its descendants hold, exactly if it may be over `allowed`.
+
+    What each process maps counts pages twice that it shares with its parent
+    (every fork does). That sum costs microseconds; only when it is larger than
+    `allowed` the kernel is asked for the proportional share of each page,
+    which takes it milliseconds.
+    """
+    everybody = [root, *descendants(root)]
+    mapped = sum(_pages_of(pid, "status", ("RssAnon:", "RssShmem:")) for pid in everybody)
+    if mapped <= allowed:
+        return mapped
+    try:
+        return sum(_pages_of(pid, "smaps_rollup", ("Pss_Anon:", "Pss_Shmem:")) for pid in everybody)
+    except PermissionError:  # root without CAP_SYS_PTRACE
+        return mapped
+
+
+def _pages_of(pid: int, file: str, names: tuple[str, ...]) -> int:
+    """Add up lines such as ``RssAnon:   1234 kB``; nothing for a process that has ended."""
+    try:
+        lines = (_PROC / str(pid) / file).read_text(errors="replace").splitlines()
+    except (FileNotFoundError, ProcessLookupError):
+        return 0
+    return sum(int(line.split()[1]) for line in lines if line.startswith(names)) << 10
+
+
+def out_of_memory_kills() -> int:
+    """How many processes the kernel has killed since boot because no memory was left."""
+    for line in (_PROC / "vmstat").read_text().splitlines():
+        if line.startswith("oom_kill "):
+            return int(line.split()[1])
+    return 0
