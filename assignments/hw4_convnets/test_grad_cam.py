@@ -1,0 +1,156 @@
+"""Theory 4: Grad-CAM on given activations and gradients, and on a small network."""
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from grader.checks.outcome import Failed, Missing
+
+pytestmark = pytest.mark.question("grad-cam")
+
+NETWORK = """
+import torch
+from torch import nn
+
+def network(weights):
+    model = nn.Sequential(
+        nn.Sequential(nn.Conv2d(2, 4, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(4, 5, 3)),
+        nn.Sequential(nn.Tanh(), nn.Flatten(), nn.Linear(20, 3)),
+    )
+    for parameter, given in zip(model.parameters(), weights):
+        parameter.data = torch.as_tensor(given).float()
+    return model.eval()
+
+def first_part(model):
+    return model[0]
+"""
+
+
+def alphas_of(function, A, dA):
+    """Call the student's function, which may also want the activations."""
+    try:
+        return function(dA)
+    except Failed:
+        return function(A, dA)
+
+
+def alpha_mistakes(A, dA):
+    return {
+        "alphas-are-sums": dA.sum(axis=(1, 2)),
+        "alphas-are-maxima": dA.max(axis=(1, 2)),
+        "alphas-of-activations": A.mean(axis=(1, 2)),
+        "alphas-over-channels": dA.mean(axis=0),
+        "alphas-rectified": np.maximum(dA, 0).mean(axis=(1, 2)),
+    }
+
+
+def map_mistakes(A, alphas):
+    weighted = alphas[:, None, None] * A
+    return {
+        "map-without-relu": weighted.sum(axis=0),
+        "relu-before-the-sum": np.maximum(weighted, 0).sum(axis=0),
+        "map-without-alphas": np.maximum(A.sum(axis=0), 0),
+        "map-is-absolute": abs(weighted.sum(axis=0)),
+    }
+
+
+def map_variants(expected, channels):
+    return {
+        "map-normalised": expected / expected.max(),
+        "map-averaged": expected / channels,
+    }
+
+
+def written_or_called(student, name, function, call, expected):
+    try:
+        return student.value(name, like=expected)
+    except Missing as missing:
+        try:
+            return call(student.function(function))
+        except Missing:
+            raise missing from None
+
+
+@pytest.mark.part("alphas", points=1.5)
+def test_weights_of_the_channels(student, reference, expect):
+    A, dA = reference.A, reference.dA
+    expected = reference.grad_cam_alphas(dA)
+    answer = written_or_called(
+        student, "alphas", "grad_cam_alphas", lambda f: alphas_of(f, A, dA), expected
+    )
+    expect(answer.array.squeeze()).close(expected, misconceptions=alpha_mistakes(A, dA))
+
+
+@pytest.mark.part("alphas", points=1.5)
+@pytest.mark.hidden
+def test_weights_of_other_channels(student, reference, expect, rng):
+    A, dA = reference.A.astype(float), reference.dA.astype(float)
+    example = ((dA,), reference.grad_cam_alphas(dA))
+    function = student.function("grad_cam_alphas", example=example)
+    for size in ((4, 5, 3), (1, 2, 6), (7, 3, 3)):
+        A, dA = rng.normal(size=size), rng.normal(size=size)
+        answer = alphas_of(function, A, dA)
+        expected = reference.grad_cam_alphas(dA)
+        expect(np.atleast_1d(answer.array.squeeze())).close(
+            expected, rtol=1e-4, misconceptions=alpha_mistakes(A, dA)
+        )
+
+
+@pytest.mark.part("map", points=1)
+def test_map_of_the_given_maps(student, reference, expect):
+    A, dA = reference.A, reference.dA
+    expected = reference.grad_cam_map(A, dA)
+    answer = written_or_called(student, "cam", "grad_cam_map", lambda f: f(A, dA), expected)
+    expect(answer.array.squeeze()).close(
+        expected,
+        misconceptions=map_mistakes(A, reference.grad_cam_alphas(dA)),
+        alternatives=map_variants(expected, len(A)),
+    )
+
+
+@pytest.mark.part("map", points=1)
+@pytest.mark.hidden
+def test_map_of_other_maps(student, reference, expect, rng):
+    A, dA = reference.A.astype(float), reference.dA.astype(float)
+    example = ((A, dA), reference.grad_cam_map(A, dA))
+    function = student.function("grad_cam_map", example=example)
+    for size in ((4, 5, 3), (6, 3, 7)):
+        A, dA = rng.normal(size=size), rng.normal(size=size)
+        alphas = reference.grad_cam_alphas(dA)
+        expected = reference.grad_cam_map(A, dA)
+        expect(function(A, dA)).close(
+            expected,
+            rtol=1e-4,
+            misconceptions=map_mistakes(A, alphas),
+            alternatives=map_variants(expected, len(A)),
+        )
+
+
+@pytest.mark.part("map", points=1)
+@pytest.mark.hidden
+def test_map_of_a_small_network(student, reference, expect, rng):
+    shapes = ((4, 2, 3, 3), (4,), (5, 4, 3, 3), (5,), (3, 20), (3,))
+    weights = [rng.normal(size=shape).astype(np.float32) for shape in shapes]
+    image = torch.tensor(rng.normal(size=(1, 2, 8, 8)).astype(np.float32))
+    scope = {}
+    exec(NETWORK, scope)
+    ours = scope["network"](weights)
+    maps = [reference.grad_cam(ours, ours[0], image, label) for label in range(3)]
+    label = int(np.argmax([np.count_nonzero(m) for m in maps]))
+
+    theirs = student.make(NETWORK, "network", weights)
+    layer = student.make(NETWORK, "first_part", theirs)
+    answer = student.function("grad_cam")(theirs, layer, image, label)
+
+    with torch.no_grad():
+        A = ours[0](image)[0].numpy()
+    probabilities = nn.Sequential(*ours, nn.Softmax(dim=1))
+    scaled = reference.grad_cam(probabilities, ours[0], image, label)
+    expect(answer.array.squeeze()).close(
+        maps[label],
+        atol=1e-5,
+        rtol=1e-3,
+        misconceptions={"map-of-probabilities": scaled},
+        alternatives=map_variants(maps[label], len(A)),
+    )

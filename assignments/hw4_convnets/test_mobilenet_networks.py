@@ -1,0 +1,282 @@
+"""Practice 2: the two networks and the plain one, by size, layout and forward pass."""
+
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from grader.checks import module_weights, one_of
+from grader.checks.outcome import Failed
+
+pytestmark = pytest.mark.question("mobilenet")
+
+CLASSES = ("num_classes", "n_classes", "classes", "num_class", "n_class", "num_outputs")
+WIDTH = ("width_mult", "alpha", "width_multiplier", "width", "width_factor", "multiplier")
+
+
+def network(student, name, classes=10, width=None):
+    keywords = {"num_classes": one_of(CLASSES, classes)}
+    if width is not None:
+        keywords["width_mult"] = one_of(WIDTH, width)
+    return student.module(name, **keywords)
+
+
+# ---- layouts: inputs, outputs, kernel and groups of every convolution ----------------------------
+
+
+def v1_convolutions(reference):
+    layers, channels = [(3, 32, 3, 1)], 32
+    for wide, _ in reference.V1_BLOCKS:
+        layers += [(channels, channels, 3, channels), (channels, wide, 1, 1)]
+        channels = wide
+    return layers
+
+
+def v2_convolutions(reference):
+    layers, channels = [(3, 32, 3, 1)], 32
+    for t, wide, repeats, _ in reference.V2_BLOCKS:
+        for _ in range(repeats):
+            hidden = t * channels
+            layers += [(channels, hidden, 1, 1)] if t > 1 else []
+            layers += [(hidden, hidden, 3, hidden), (hidden, wide, 1, 1)]
+            channels = wide
+    return [*layers, (channels, 1280, 1, 1)]
+
+
+def convolutions(trace):
+    return [layer for layer in trace.layers if layer.type == "Conv2d"]
+
+
+def layout(trace):
+    options = [layer.options for layer in convolutions(trace)]
+    return [
+        (o["in_channels"], o["out_channels"], o["kernel_size"][0], o["groups"]) for o in options
+    ]
+
+
+def show(expect, trace, expected=()) -> None:
+    """Put the convolutions of a trace into the evidence, those that differ marked."""
+    names = ("in_channels", "out_channels", "kernel_size", "groups")
+    rows = []
+    for place, layer in enumerate(convolutions(trace)):
+        wanted = expected[place] if place < len(expected) else None
+        rows.append(
+            {
+                "path": layer.path,
+                "type": layer.type,
+                "options": layer.options,
+                "input_shape": layer.input,
+                "output_shape": layer.output,
+                "expected": wanted
+                and {"type": "Conv2d", "options": dict(zip(names, wanted, strict=True))},
+                "differs": bool(expected) and layout(trace)[place] != wanted,
+            }
+        )
+    expect.evidence(kind="module", layers=rows)
+
+
+def expect_parameters(student, expect, name, layers, counts) -> None:
+    """Expect the number of parameters for every number of classes in `counts`."""
+    biases = sum(out for _, out, _, _ in layers)
+    features = layers[-1][1]
+    for classes, expected in counts.items():
+        count = network(student, name, classes).parameter_count
+        expect(count).equal(
+            expected,
+            misconceptions={
+                "convolutions-with-bias": expected + biases,
+                "classes-ignored": expected + (10 - classes) * (features + 1),
+                "classifier-forgotten": expected - classes * (features + 1),
+                "normalisation-missing": expected - 2 * biases,
+                "bias-for-normalisation": expected - biases,
+                "classifier-without-bias": expected - classes,
+            },
+        )
+
+
+def expect_layout(student, expect, name, layers) -> None:
+    """Expect the convolutions of the paper's table, and one score per class for any image size."""
+    model = network(student, name)
+    trace = model.trace(torch.zeros(2, 3, 32, 32))
+    show(expect, trace, layers)
+    expect.satisfies(layout(trace) == layers, "layout-not-of-the-table")
+    expect.satisfies(tuple(trace.output) == (2, 10), "not-one-score-per-class")
+    larger = model.trace(torch.zeros(1, 3, 64, 64))
+    expect.satisfies(tuple(larger.output) == (1, 10), "not-one-score-per-class")
+
+
+# ---- forward passes ------------------------------------------------------------------------------
+
+
+def randomise(model: nn.Module, rng) -> None:
+    """Give `model` random weights that keep the size of the signal through all its layers."""
+    for name, tensor in model.state_dict().items():
+        if name.endswith("num_batches_tracked"):
+            continue
+        if tensor.ndim == 4:
+            values = rng.normal(scale=(2 / tensor[0].numel()) ** 0.5, size=tensor.shape)
+        elif tensor.ndim == 1 and name.endswith(("running_var", "weight")):
+            values = rng.uniform(0.7, 1.3, size=tensor.shape)
+        else:
+            values = rng.normal(scale=0.2, size=tensor.shape)
+        tensor.copy_(torch.tensor(values))
+
+
+def take_strides(model: nn.Module, trace) -> None:
+    """Give `model` the strides of the student's network, who may lower them for small images."""
+    ours = [m for m in model.modules() if isinstance(m, nn.Conv2d)]
+    for conv, layer in zip(ours, convolutions(trace), strict=False):
+        conv.stride = tuple(layer.options["stride"])
+    for block in model.modules():
+        if hasattr(block, "has_shortcut"):
+            inner = [m for m in block.modules() if isinstance(m, nn.Conv2d)]
+            same = inner[0].in_channels == inner[-1].out_channels
+            block.has_shortcut = same and inner[-2].stride == (1, 1)
+
+
+def with_given_weights(student, reference, rng, name):
+    """Return the student's scores of two images, the reference under the same weights, the images.
+
+    The networks are small. Where the student rounded their channels in another way they are taken
+    at full width instead, where nothing has to be rounded.
+    """
+    x = torch.tensor(rng.normal(size=(2, 3, 32, 32)), dtype=torch.float32)
+    for width in (0.25, 1.0):
+        theirs = network(student, name, width=width)
+        trace = theirs.trace(x)
+        ours = getattr(reference, name)(num_classes=10, width_mult=width).eval()
+        channels = [m.out_channels for m in ours.modules() if isinstance(m, nn.Conv2d)]
+        if [layer.options["out_channels"] for layer in convolutions(trace)] == channels:
+            break
+    take_strides(ours, trace)
+    randomise(ours, rng)
+    return theirs.forward(x, weights=module_weights(ours, x)), ours, x
+
+
+def v1_scores(model, x, activation):
+    """Scores of the reference's MobileNet V1 with another activation."""
+    stem, _, *blocks = model.features
+    x = activation(stem(x))
+    for block in blocks:
+        x = activation(block.pointwise(activation(block.depthwise(x))))
+    return model.classifier(x.mean(dim=(2, 3)))
+
+
+def v2_scores(model, x, activation, end_of_block=lambda x: x):
+    """Scores of the reference's MobileNet V2 with other activations."""
+    for layer in model.features:
+        if isinstance(layer, nn.ReLU6):
+            x = activation(x)
+        elif hasattr(layer, "has_shortcut"):
+            out = x
+            for inner in layer.layers:
+                out = activation(out) if isinstance(inner, nn.ReLU6) else inner(out)
+            out = end_of_block(out)
+            x = x + out if layer.has_shortcut else out
+        else:
+            x = layer(x)
+    return model.classifier(x.mean(dim=(2, 3)))
+
+
+# ---- MobileNet V1 --------------------------------------------------------------------------------
+
+
+@pytest.mark.part("mobilenet-v1", points=2.5)
+def test_parameters_of_mobilenet_v1(student, reference, expect):
+    layers = v1_convolutions(reference)
+    expect_parameters(student, expect, "MobileNetV1", layers, {1000: 4_231_976})
+
+
+@pytest.mark.part("mobilenet-v1", points=1.5)
+def test_layout_of_mobilenet_v1(student, reference, expect):
+    expect_layout(student, expect, "MobileNetV1", v1_convolutions(reference))
+
+
+@pytest.mark.part("mobilenet-v1", points=3)
+@pytest.mark.hidden
+def test_forward_of_mobilenet_v1(student, reference, expect, rng):
+    answer, ours, x = with_given_weights(student, reference, rng, "MobileNetV1")
+    with torch.no_grad():
+        expected = ours(x)
+        expect(answer).close(
+            expected,
+            atol=1e-3,
+            rtol=1e-2,
+            misconceptions={
+                "softmax-inside-the-network": expected.softmax(dim=1),
+                "no-activation-at-all": v1_scores(ours, x, nn.Identity()),
+            },
+            alternatives={"relu6-in-v1": v1_scores(ours, x, F.relu6)},
+        )
+
+
+# ---- MobileNet V2 --------------------------------------------------------------------------------
+
+
+@pytest.mark.part("mobilenet-v2", points=2.5)
+def test_parameters_of_mobilenet_v2(student, reference, expect):
+    layers = v2_convolutions(reference)
+    counts = {1000: 3_504_872, 10: 2_236_682}
+    expect_parameters(student, expect, "MobileNetV2", layers, counts)
+
+
+@pytest.mark.part("mobilenet-v2", points=1.5)
+def test_layout_of_mobilenet_v2(student, reference, expect):
+    expect_layout(student, expect, "MobileNetV2", v2_convolutions(reference))
+
+
+@pytest.mark.part("mobilenet-v2", points=3)
+@pytest.mark.hidden
+def test_forward_of_mobilenet_v2(student, reference, expect, rng):
+    answer, ours, x = with_given_weights(student, reference, rng, "MobileNetV2")
+    with torch.no_grad():
+        expected = ours(x)
+        expect(answer).close(
+            expected,
+            atol=1e-3,
+            rtol=1e-2,
+            misconceptions={
+                "softmax-inside-the-network": expected.softmax(dim=1),
+                "relu-for-relu6": v2_scores(ours, x, F.relu),
+                "activation-after-the-bottleneck": v2_scores(ours, x, F.relu6, F.relu6),
+            },
+        )
+
+
+# ---- multipliers and the plain network -----------------------------------------------------------
+
+
+@pytest.mark.part("multipliers", points=2)
+def test_width_multiplier_scales_the_channels(student, reference, expect):
+    x = torch.zeros(2, 3, 32, 32)
+    for name, layers in (
+        ("MobileNetV1", v1_convolutions(reference)),
+        ("MobileNetV2", v2_convolutions(reference)[:-1]),
+    ):
+        trace = network(student, name, width=0.5).trace(x)
+        show(expect, trace)
+        channels = [layer.options["out_channels"] for layer in convolutions(trace)][: len(layers)]
+        full = [out for _, out, _, _ in layers]
+        expect.satisfies(channels != full, "width-ignored")
+        # An expansion multiplies what rounding to multiples of 8 adds.
+        near = [abs(c - n / 2) <= 8 * 6 for c, n in zip(channels, full, strict=False)]
+        expect.satisfies(len(channels) == len(full) and all(near), "width-of-some-layers-only")
+
+
+@pytest.mark.part("plain-cnn", points=1)
+def test_plain_network_has_standard_convolutions_only(student, expect):
+    try:
+        model = network(student, "PlainCNN", width=0.25)
+    except Failed:  # its arguments are the student's own choice
+        try:
+            model = network(student, "PlainCNN")
+        except Failed:
+            model = student.module("PlainCNN")
+    trace = model.trace(torch.zeros(2, 3, 32, 32))
+    show(expect, trace)
+    convs = convolutions(trace)
+    expect.satisfies(len(convs) >= 2, "plain-network-without-convolutions")
+    expect.satisfies(all(c.options["groups"] == 1 for c in convs), "plain-network-is-separable")
+    expect.satisfies(
+        tuple(trace.output)[:1] + tuple(trace.output)[-1:] == (2, 10), "not-one-score-per-class"
+    )
