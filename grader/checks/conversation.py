@@ -14,7 +14,6 @@ import msgspec
 import numpy as np
 
 from grader.checks.answer import Answer, Record, from_wire
-from grader.checks.compare import shown
 from grader.checks.outcome import Failed, Missing, Shortfall
 from grader.checks.subject import Subject, code_of_call
 from grader.course.messages import say
@@ -61,7 +60,7 @@ class Conversation:
     def _raised(self, name: str, error: Raised, evidence: dict[str, Any]) -> Shortfall:
         if error.type == "NotImplementedError":
             return Missing(say("not-implemented", name=name), evidence)
-        frames = []
+        frames: list[dict[str, Any]] = []
         for frame in error.frames:
             cell = self.subject.run.cell_of_count(frame.count)
             source = ""
@@ -174,7 +173,11 @@ class Handle:
     def attribute(self, *path: str | int) -> Answer:
         """Fetch an attribute (a text) or item (a number), step by step."""
         name = ".".join([self.name, *map(str, path)])
-        question = {"ask": "attribute", "target": self.reference, "path": list(path)}
+        question: dict[str, Any] = {
+            "ask": "attribute",
+            "target": self.reference,
+            "path": list(path),
+        }
         return self._conversation.ask(name, lambda probe: probe.ask(question))
 
     def call(self, *args: Any, **kwargs: Any) -> Answer:
@@ -201,7 +204,14 @@ class StudentFunction:
         self.found_by = found_by
         self.cell = cell
 
-    def _ask(self, args: tuple[Any, ...], kwargs: Mapping[str, Any], keep: bool) -> Any:
+    def _ask(
+        self,
+        args: tuple[Any, ...],
+        kwargs: Mapping[str, Any],
+        *,
+        keep: bool = False,
+        outline: bool = False,
+    ) -> Any:
         choices = [v.names for v in kwargs.values() if isinstance(v, OneOf)]
         given = {}
         for key, value in kwargs.items():
@@ -212,13 +222,18 @@ class StudentFunction:
         record = self._conversation.record
         record.asked = code_of_call(self.name, args, given)
         record.inputs = {
-            str(place): shown(value)
+            str(place): value
             for place, value in enumerate(args)
             if isinstance(value, (np.ndarray, int, float, list, tuple))
         }
         with self._conversation.probing(self.name, record.asked) as probe:
             return probe.call(
-                self.target, [to_wire(a) for a in args], given, choices=choices, keep=keep
+                self.target,
+                [to_wire(a) for a in args],
+                given,
+                choices=choices,
+                keep=keep,
+                outline=outline,
             )
 
     def __call__(self, *args: Any, **kwargs: Any) -> Answer:
@@ -231,12 +246,17 @@ class StudentFunction:
         Failed
             If it raises anything else, does not end, kills its process, or takes other arguments.
         """
-        value, is_tensor, dtype = from_wire(self._ask(args, kwargs, keep=False))
+        value, is_tensor, dtype = from_wire(self._ask(args, kwargs))
         return Answer(value, self.name, f"call:{self.target}", self.cell, is_tensor, dtype)
 
     def handle(self) -> Handle:
         """The function itself, as an argument for what :meth:`Student.make` runs there."""
-        question = {"ask": "attribute", "target": self.target, "path": [], "keep": True}
+        question: dict[str, Any] = {
+            "ask": "attribute",
+            "target": self.target,
+            "path": [],
+            "keep": True,
+        }
         with self._conversation.probing(self.name) as probe:
             reference = probe.ask(question)
         if not isinstance(reference, Reference):
@@ -245,7 +265,14 @@ class StudentFunction:
 
     def kept(self, *args: Any, **kwargs: Any) -> Handle:
         """Call it and leave the result in the student's process."""
-        reference = self._ask(args, kwargs, keep=True)
+        return self._kept(args, kwargs, outline=False)
+
+    def outlined(self, *args: Any, **kwargs: Any) -> Handle:
+        """Call it with tensors that have shapes and no values, and leave the result there."""
+        return self._kept(args, kwargs, outline=True)
+
+    def _kept(self, args: tuple[Any, ...], kwargs: Mapping[str, Any], *, outline: bool) -> Handle:
+        reference = self._ask(args, kwargs, keep=True, outline=outline)
         if not isinstance(reference, Reference):
             raise Failed(say("died", name=self.name))
         return Handle(self._conversation, reference, self.name)

@@ -192,7 +192,7 @@ class Expectation:
         if self._record.asked is not None:
             evidence["asked"] = self._record.asked
         if self._record.inputs and not self._record.hidden:
-            evidence["inputs"] = self._record.inputs
+            evidence["inputs"] = {k: shown(v) for k, v in self._record.inputs.items()}
         return evidence
 
     def _note(self, note: str) -> None:

@@ -90,12 +90,16 @@ def _element(text: str) -> bool | int | float:
 _WRAPPER = re.compile(r"(?:(?:np|numpy|torch|jnp|tf)\s*\.\s*)?(?:tensor|array|matrix|asarray)\s*\(")
 _WRAPPER_OPTIONS = re.compile(
     r"\s*(?:,\s*(?:dtype|device|grad_fn|requires_grad|size|shape)\s*=\s*"
-    r"(?:<[^<>]{0,80}>|'[^']{0,40}'|\([^()]{0,80}\)|[\w.]{1,40})\s*){0,6},?\s*"
+    r"(?:<[^<>]{0,80}>|'[^']{0,40}'|\"[^\"]{0,40}\"|\([^()]{0,80}\)|[\w.]{1,40})\s*){0,6},?\s*"
+)
+_SCALAR = re.compile(
+    r"\b(?:(?:np|numpy|torch)\.)?(?:u?int\d*|float\d*|bool_?|tensor|array)\(([-+\w.]{1,40})\)"
 )
 _LATEX_MATRIX = re.compile(
     r"\\begin\s*\{([bpvBV]?matrix|array)\}(?:\{[^{}]*\})?(.*)\\end\s*\{\1\}", re.DOTALL
 )
 _LABEL = re.compile(r"^[^\[\](){}|;,\d=:][^\[\](){}|;,=:]{0,40}[=:](?!=)\s*")
+_SHORT_LINE = re.compile(r"(?:^|\n)[^\n]{0,40}[\w.][^\S\n]*\n\s*[-+\w.]")
 _RULE = re.compile(r"[\s|:-]*")
 _NUMBER = (
     r"[-+−–]?(?:\d[\d٬_']*(?:[.٫]\d*)?|[.٫]\d+)(?:[eE][-+]?\d+)?(?:/\d+)?(?:\s?[%٪])?"
@@ -121,6 +125,7 @@ def array_in_text(text: str) -> object:
             raise NotANumber("form")
         rows = [row for row in re.split(r"\\\\(?:\[[^\]]*\])?", matrix[2]) if row.strip()]
         return [[cell.strip() for cell in row.split("&")] for row in rows]
+    text = _SCALAR.sub(r"\1", text)
     if wrapper := _WRAPPER.match(text):
         text = _unwrapped(text[wrapper.end() :])
     if re.search(r"[\[({]", text):
@@ -152,9 +157,11 @@ def _bracketed(text: str) -> object:
     pieces: list[str] = []  # the text of the innermost bracket so far
 
     def close_row() -> list[str]:
-        row = _row("".join(pieces))
+        text = "".join(pieces)
         pieces.clear()
-        return row
+        if _SHORT_LINE.search(text):
+            raise NotANumber("ambiguous")  # one long row that was wrapped, or several rows
+        return _row(text)
 
     rows: list[list[list[str]]] = [[]]  # rows ended by ";" in each open bracket
     for kind, piece in _tokens(text):
@@ -217,6 +224,11 @@ def _row(text: str) -> list[str]:
     tight = [len(g) == 1 and not b for g, b in zip(gaps, bare, strict=True)]
     if any(bare) and not all(bare):
         raise NotANumber("ambiguous")
+    grouped = [len(n) == 3 for n, t in zip(numbers[1:], tight, strict=True) if t]
+    if any(tight) and not all(tight) and all(grouped):
+        raise NotANumber("ambiguous")  # "1,234, 5": thousands, or three numbers
+    if any(re.match(r"[-+]?0\d", latin_digits(number)) for number in numbers):
+        raise NotANumber("ambiguous")  # "1 000"
     alternating = len(tight) % 2 == 1 and len(tight) > 1
     if alternating and all(t == (at % 2 == 0) for at, t in enumerate(tight)):
         raise NotANumber("ambiguous")  # "0,5, 0,6": two decimals, or four integers

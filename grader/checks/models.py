@@ -7,6 +7,7 @@ are taken in the order in which a forward pass runs them.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cached_property
 from typing import Any
 
@@ -15,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from grader.checks.answer import Answer
-from grader.checks.conversation import Conversation, Handle, to_wire
+from grader.checks.conversation import Conversation, Handle, StudentFunction, to_wire
 from grader.checks.outcome import Failed
 from grader.course.messages import say
 from grader.kernel.caged.agent import Agent
@@ -68,20 +69,37 @@ class _Structure(msgspec.Struct):
 
 
 class StudentModule:
-    """A model that was constructed in the student's process."""
+    """A model of the student's, constructed in their process when it is first needed.
 
-    def __init__(self, conversation: Conversation, name: str, handle: Handle) -> None:
+    Its structure needs no values, so it is taken from an outline (torch's
+    device ``meta``), which costs little even for millions of parameters; a
+    model that cannot be made as an outline is made in full. Every method
+    raises ``Failed`` or ``Missing`` when the model cannot be constructed.
+    """
+
+    def __init__(
+        self,
+        conversation: Conversation,
+        name: str,
+        function: StudentFunction,
+        args: tuple[Any, ...],
+        kwargs: Mapping[str, Any],
+    ) -> None:
         self._conversation = conversation
         self.name = name
-        self.handle = handle
+        self._function = function
+        self._args = args
+        self._kwargs = kwargs
 
-    def _ask(self, ask: str, **question: Any) -> Answer:
-        return self._conversation.ask(
-            self.name,
-            lambda probe: probe.ask({"ask": ask, "target": self.handle.reference, **question}),
-        )
+    @cached_property
+    def handle(self) -> Handle:
+        """The model in full, also as an argument for functions of the student's."""
+        return self._function.kept(*self._args, **self._kwargs)
 
-    def _convert(self, value: Any, kind: Any) -> Any:
+    def _facts(self, handle: Handle, kind: Any, ask: str, **question: Any) -> Any:
+        """Ask for facts about the model and read them as a record of `kind`."""
+        with self._conversation.probing(self.name) as probe:
+            value = probe.ask({"ask": ask, "target": handle.reference, **question})
         try:
             return msgspec.convert(value, kind, strict=False)
         except msgspec.ValidationError as error:
@@ -89,7 +107,16 @@ class StudentModule:
 
     @cached_property
     def _structure(self) -> _Structure:
-        structure: _Structure = self._convert(self._ask("modules").value, _Structure)
+        structure: _Structure
+        if "handle" not in self.__dict__:
+            try:
+                outline = self._function.outlined(*self._args, **self._kwargs)
+                structure = self._facts(outline, _Structure, "modules")
+            except Failed:
+                pass  # constructing it in full tells what is really wrong, if anything is
+            else:
+                return structure
+        structure = self._facts(self.handle, _Structure, "modules")
         return structure
 
     @property
@@ -109,8 +136,8 @@ class StudentModule:
 
     def trace(self, *inputs: Any, training: bool = False) -> Trace:
         """Layers and operations that a forward pass of `inputs` runs."""
-        answer = self._ask("trace", inputs=[_tensor(x) for x in inputs], training=training)
-        trace: Trace = self._convert(answer.value, Trace)
+        given = [_tensor(x) for x in inputs]
+        trace: Trace = self._facts(self.handle, Trace, "trace", inputs=given, training=training)
         return trace
 
     def forward(
@@ -120,12 +147,14 @@ class StudentModule:
         self._conversation.record.asked = (
             f"{self.name}(...)({', '.join(_shape(x) for x in inputs)})"
         )
-        return self._ask(
-            "forward",
-            inputs=[_tensor(x) for x in inputs],
-            weights=weights,
-            training=training,
-        )
+        question = {
+            "ask": "forward",
+            "target": self.handle.reference,
+            "inputs": [_tensor(x) for x in inputs],
+            "weights": weights,
+            "training": training,
+        }
+        return self._conversation.ask(self.name, lambda probe: probe.ask(question))
 
 
 def _shape(value: Any) -> str:

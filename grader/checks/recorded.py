@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from nbformat import NotebookNode
 
-from grader.checks import curves
+from grader.checks.curves import Curve, Table, read_curves, read_tables
 from grader.checks.outcome import Missing
 from grader.course.messages import say
 from grader.kernel.run import RECORDED
@@ -34,6 +34,8 @@ class RecordedCell(msgspec.Struct, frozen=True):
         HTML results, such as pandas tables.
     images
         Number of saved pictures.
+    outputs
+        All of it as the notebook has it.
     """
 
     index: int
@@ -42,6 +44,7 @@ class RecordedCell(msgspec.Struct, frozen=True):
     text: str
     html: str
     images: int
+    outputs: list[Any]
 
 
 class Recorded:
@@ -91,7 +94,7 @@ class Recorded:
                 return True
         return False
 
-    def curves(self, pattern: str = "") -> list[curves.Curve]:
+    def curves(self, pattern: str = "") -> list[Curve]:
         """Learning curves that can be read from the saved texts.
 
         Raises
@@ -102,10 +105,10 @@ class Recorded:
         if not any(cell.text or cell.images or cell.html for cell in self.tagged or self.cells):
             raise Missing(say("recorded-missing"))
         for cells in (self.tagged, self.cells):
-            found: list[curves.Curve] = []
+            found: list[Curve] = []
             for cell in cells:
                 if re.search(pattern, cell.source, re.IGNORECASE):
-                    here = curves.read_curves(cell.text)
+                    here = read_curves(cell.outputs)
                     if here and not found:
                         self._record.cell = cell.index
                     found += here
@@ -116,11 +119,11 @@ class Recorded:
                 return found
         raise Missing(say("recorded-no-curve"))
 
-    def tables(self) -> list[curves.Table]:
+    def tables(self) -> list[Table]:
         """Tables that can be read from the saved outputs, text or HTML."""
-        found: list[curves.Table] = []
+        found: list[Table] = []
         for cell in self._in_order():
-            here = curves.read_tables(cell.html or cell.text)
+            here = read_tables(cell.outputs)
             if here and not found:
                 self._record.cell = cell.index
             found += here
@@ -131,7 +134,7 @@ class Recorded:
         yield from (cell for cell in self.cells if not cell.tagged)
 
 
-def curve_evidence(curve: Any) -> dict[str, Any]:
+def curve_evidence(curve: Curve) -> dict[str, Any]:
     """A curve as the card draws it."""
     name = " ".join(part for part in (str(curve.run or ""), curve.split, curve.metric) if part)
     return {"name": name, "x": [float(e) for e in curve.epochs], "y": list(curve.values)}
@@ -155,4 +158,5 @@ def _recorded_cell(index: int, cell: NotebookNode) -> RecordedCell:
         text="\n".join(filter(None, text)),
         html="\n".join(filter(None, html)),
         images=images,
+        outputs=list(cell.get("outputs", [])),
     )

@@ -242,6 +242,8 @@ def run_session(assignment: Assignment, work: Callable[[Judge], T]) -> T:
         str(assignment.folder),
         *("-p", "grader.checks.plugin", "-p", "no:terminal", "-p", "no:cacheprovider"),
         *("-p", "no:faulthandler", "-p", "no:warnings", "-p", "no:junitxml"),
+        *("-p", "no:logging", "-p", "no:threadexception", "-p", "no:unraisableexception"),
+        *("-p", "no:doctest", "-p", "no:unittest", "-p", "no:pastebin", "-p", "no:stepwise"),
         *("-s", "--import-mode=importlib", "--rootdir", str(assignment.root)),
         *("-c", os.devnull),
     ]

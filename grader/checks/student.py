@@ -97,8 +97,8 @@ class Student:
                 self.record.saw(name, found_by, candidate, cell)
                 answer = self._fetch(candidate, found_by, cell)
                 return self._read(answer, name, kind, options, units)
-        if like is not None and (answer := self._search(name, like)) is not None:
-            return self._read(answer, name, kind, options, units)
+        if like is not None and (found_answer := self._search(name, like)) is not None:
+            return self._read(found_answer, name, kind, options, units)
         self.record.cell = self.subject.cell_of(name)
         if name in variables:
             found = "..." if variables[name] not in (None, "") else repr(variables[name])
@@ -249,7 +249,7 @@ class Student:
         if not any(n in self.subject.variables for n in names):
             raise self._absent("module-not-found", name, names)
         function = self.function(name, aliases=aliases)
-        return StudentModule(self.conversation, name, function.kept(*args, **kwargs))
+        return StudentModule(self.conversation, name, function, args, kwargs)
 
     # -- the notebook as text -------------------------------------------------------
 

@@ -169,6 +169,7 @@ class Probe:
         *,
         choices: Sequence[Sequence[str]] = (),
         keep: bool = False,
+        outline: bool = False,
     ) -> Any:
         """Call a function of the notebook.
 
@@ -179,6 +180,8 @@ class Probe:
             `kwargs`.
         keep
             Leave the result there and return a reference to it.
+        outline
+            Make tensors without values, and keep the result.
         """
         return self.ask(
             {
@@ -188,6 +191,7 @@ class Probe:
                 "kwargs": dict(kwargs or {}),
                 "choices": [list(names) for names in choices],
                 "keep": keep,
+                "outline": outline,
             }
         )
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
@@ -227,12 +227,14 @@ def pairs(draw: st.DrawFn) -> tuple[np.ndarray, np.ndarray]:
         return first, (first + draw(st.sampled_from([0, 1, 1e-6, -0.5]))).astype(first.dtype)
 
 
+@settings(deadline=None)
 @given(arrays)
 def test_everything_equals_itself(array: np.ndarray) -> None:
     assert compare_close(array, array.copy(), 0, 0).ok
     assert compare_equal(array, array.tolist()).ok
 
 
+@settings(deadline=None)
 @given(pairs(), tolerance)
 def test_an_absolute_tolerance_is_symmetric(
     pair: tuple[np.ndarray, np.ndarray], atol: float
@@ -242,6 +244,7 @@ def test_an_absolute_tolerance_is_symmetric(
     assert there.wrong == back.wrong
 
 
+@settings(deadline=None)
 @given(pairs(), tolerance, tolerance, tolerance, tolerance)
 def test_a_wider_tolerance_accepts_no_less(
     pair: tuple[np.ndarray, np.ndarray], atol: float, rtol: float, more: float, also: float
@@ -255,6 +258,7 @@ def test_a_wider_tolerance_accepts_no_less(
 doubles = npst.arrays(np.float64, 3, elements=st.floats(-1e100, 1e100))
 
 
+@settings(deadline=None)
 @given(doubles, doubles, st.floats(0, 1e3), st.floats(0, 2))
 def test_finite_values_agree_as_in_numpy(
     a: np.ndarray, b: np.ndarray, atol: float, rtol: float
@@ -294,6 +298,7 @@ anything = st.recursive(
 )
 
 
+@settings(deadline=None)
 @given(anything, anything, st.booleans())
 def test_no_answer_raises_and_all_evidence_is_json(
     answer: object, expected: object, hidden: bool

@@ -7,7 +7,7 @@ import time
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
@@ -146,6 +146,7 @@ def test_a_value_that_says_nothing_is_never_looked_for() -> None:
     assert find_value(np.zeros((3, 3)), {"grad": np.zeros((3, 3))}, 1e-6, 1e-6) == []
 
 
+@settings(deadline=None)
 @given(st.dictionaries(st.text(max_size=3), npst.arrays(npst.scalar_dtypes(), (2, 2)), max_size=3))
 def test_no_variable_raises(variables: dict[str, object]) -> None:
     assert find_value(POOLED, {**variables, "it": POOLED}, 1e-6, 1e-6)[-1:] == ["it"]
@@ -271,6 +272,7 @@ def test_a_shortened_print_is_no_evidence() -> None:
     assert not find_in_text(row, str(row))
 
 
+@settings(deadline=None)
 @given(
     npst.arrays(np.float64, (2, 3), elements=st.floats(-1e6, 1e6, allow_subnormal=False)),
     st.integers(3, 8),
@@ -281,6 +283,7 @@ def test_every_distinctive_matrix_is_found_in_its_print(matrix: np.ndarray, digi
     assert find_in_text(matrix, text) == (is_distinctive(matrix) and is_distinctive(shown))
 
 
+@settings(deadline=None)
 @given(st.one_of(st.text(), st.text(alphabet="0123456789.,eE+-[]() \n'_nainf", max_size=80)))
 def test_no_text_raises(text: str) -> None:
     for wanted in (DW, 265.75, POOLED, [1.5, np.nan, 2.7182, 3.1416]):
@@ -290,15 +293,15 @@ def test_no_text_raises(text: str) -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        "1" * 999_999 + "x",
-        "123,456," * 120_000,
-        "59 92 " * 160_000,
-        "1.5e5" * 200_000,
-        "[" * 999_999,
+        "1" * 300_000 + "x",
+        "123,456," * 40_000,
+        "59 92 " * 50_000,
+        "1.5e5" * 60_000,
+        "[" * 300_000,
     ],
 )
 def test_a_hostile_text_costs_little_time(text: str) -> None:
     begin = time.process_time()
     assert not find_in_text(CONV, text)
     assert not find_in_text(265.75, text)
-    assert time.process_time() - begin < 15
+    assert time.process_time() - begin < 10

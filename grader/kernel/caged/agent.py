@@ -166,7 +166,11 @@ class Agent:
         return value
 
     def call(self, question: dict[str, Any]) -> Any:
-        """Call a function of the notebook; ``keep`` asks for a reference to the result."""
+        """Call a function of the notebook; ``keep`` asks for a reference to the result.
+
+        With ``outline`` the tensors that it makes have shapes and no values (torch's device
+        ``meta``): a large model costs nothing then, and its structure is all there.
+        """
         function = self._target(question["target"])
         if not callable(function):
             raise _Refused("not-callable")
@@ -181,6 +185,11 @@ class Agent:
             raise _Refused(f"arguments:{error}") from None
         except ValueError:
             pass  # a builtin without a signature: the call itself will tell
+        if question.get("outline"):
+            import torch
+
+            with torch.device("meta"):
+                return self._keep(function(*arguments, **keywords))
         result = function(*arguments, **keywords)
         if isinstance(result, types.GeneratorType):
             result = [item for item, _ in zip(result, range(10_000), strict=False)]
@@ -251,8 +260,9 @@ class Agent:
 
         model = self._module(question["target"])
         model.train(bool(question.get("training")))
+        inputs = self._resolve(question["inputs"])
         with _Tracer(model) as tracer, no_grad():
-            output = model(*self._resolve(question["inputs"]))
+            output = model(*inputs)
         return {
             "layers": tracer.layers,
             "operations": tracer.operations,

@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import builtins
 import fcntl
+import inspect
 import io
 import os
 import random
@@ -220,6 +221,23 @@ def prepare(shell: Any) -> None:
     shell.ask_exit = lambda: None
     shell.enable_gui = lambda gui=None: None  # no event loop of a window system here
     shell.system = shell.system_piped
+    _register_cells(shell.compile)
+
+
+def _register_cells(compiler: Any) -> None:
+    """Have each cell's code known as part of ``__main__``.
+
+    For code that belongs to no module :mod:`inspect` searches all that are imported, thousands
+    beside torch, for each frame of each traceback: a minute for an endless recursion.
+    """
+    cache = compiler.cache
+
+    def cache_and_register(*arguments: Any, **options: Any) -> str:
+        name: str = cache(*arguments, **options)
+        inspect.modulesbyfile[name] = "__main__"
+        return name
+
+    compiler.cache = cache_and_register
 
 
 def seed_everything(seed: int) -> None:

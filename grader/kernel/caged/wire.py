@@ -29,19 +29,23 @@ import numpy as np  # noqa: E402
 STRUCTURE_BYTES: Final = 4 << 20
 """Largest msgpack structure that is read (array bytes lie outside it)."""
 MAX_DEPTH: Final = 32
-MAX_NODES: Final = 200_000
+MAX_NODES: Final = 250_000
+"""Values of msgpack in one structure; an array takes six and one for each dimension."""
 MAX_TEXT: Final = 100_000
 MAX_NDIM: Final = 16
 MAX_KEYS: Final = 10_000
 """Members of sets and keys that are no text, in all: whoever chooses them can make them collide."""
-_MAX_RAW: Final = 5 * MAX_NODES
-_MAX_RAW_DEPTH: Final = 2 * MAX_DEPTH + 4
-"""Bounds on msgpack's own values, of which an array or a mapping takes several."""
+_MAX_RAW_DEPTH: Final = 3 * MAX_DEPTH + 4
+"""In msgpack's own lists, of which a tuple takes two and a mapping up to three."""
 
-DTYPES: Final = frozenset(
-    "bool int8 int16 int32 int64 uint8 uint16 uint32 uint64 "
-    "float16 float32 float64 complex64 complex128".split()
-)
+_NAMES: Final = {
+    (np.dtype(name).kind, np.dtype(name).itemsize): name
+    for name in (
+        "bool int8 int16 int32 int64 uint8 uint16 uint32 uint64 "
+        "float16 float32 float64 complex64 complex128"
+    ).split()
+}
+DTYPES: Final = frozenset(_NAMES.values())
 
 _TUPLE, _SET, _COMPLEX, _BIGINT, _MAPPING, _ARRAY, _TENSOR, _DTYPE, _DESCRIPTION, _REFERENCE = (
     range(1, 11)
@@ -119,21 +123,32 @@ class _Packer:
         self.buffers.append(data)
         return offset, len(data)
 
+    def count(self, nodes: int) -> None:
+        self.nodes += nodes
+        if self.nodes > MAX_NODES:
+            raise WireError(f"more than {MAX_NODES} values")
+
+    def extension(self, code: int, fields: list[Any]) -> Any:
+        """An extension that holds a list: one value more for the list."""
+        self.count(1)
+        return _Ext(code, _encode(fields))
+
     def array(self, array: Any) -> list[Any]:
         array = _asarray(array)
-        if array.dtype.name not in DTYPES:
-            raise WireError(f"an array of dtype {array.dtype.name}")
+        # Not `dtype.name`: that is a function in Python, which student code may have changed.
+        name = _NAMES.get((array.dtype.kind, array.dtype.itemsize))
+        if name is None:
+            raise WireError(f"an array of dtype {array.dtype}")
         if array.ndim > MAX_NDIM:
             raise WireError(f"an array of {array.ndim} dimensions")
         if array.nbytes + self.size > self.limit:
             raise WireError(f"an array of {array.nbytes} bytes")
         array = array.astype(array.dtype.newbyteorder("<"), copy=False)
-        return [array.dtype.name, list(array.shape), *self.buffer(array.tobytes())]
+        self.count(4 + array.ndim)
+        return [name, list(array.shape), *self.buffer(array.tobytes())]
 
     def value(self, value: Any, depth: int = 0) -> Any:
-        self.nodes += 1
-        if self.nodes > MAX_NODES:
-            raise WireError(f"more than {MAX_NODES} values")
+        self.count(1)
         if depth > MAX_DEPTH:
             raise WireError(f"nested more than {MAX_DEPTH} deep")
         kind = type(value)
@@ -154,15 +169,16 @@ class _Packer:
                 raise WireError(f"{len(value)} bytes")
             return value
         if kind is complex:
-            return _Ext(_COMPLEX, _encode([value.real, value.imag]))
+            self.count(2)
+            return self.extension(_COMPLEX, [value.real, value.imag])
         if kind is list:
             return [self.value(v, depth + 1) for v in list.__iter__(value)]
         if kind is tuple:
-            return _Ext(_TUPLE, _encode([self.value(v, depth + 1) for v in value]))
+            return self.extension(_TUPLE, [self.value(v, depth + 1) for v in value])
         if kind is dict:
             return self.mapping(value, depth)
         if kind is set or kind is frozenset:
-            return _Ext(_SET, _encode([self.key(v, depth + 1) for v in value]))
+            return self.extension(_SET, [self.key(v, depth + 1) for v in value])
         return self.special(value, depth)
 
     def key(self, value: Any, depth: int) -> Any:
@@ -176,16 +192,18 @@ class _Packer:
         if all(type(k) is str for k in value):
             return {self.value(k): self.value(v, depth + 1) for k, v in value.items()}
         pairs = [[self.key(k, depth + 1), self.value(v, depth + 1)] for k, v in value.items()]
-        return _Ext(_MAPPING, _encode(pairs))
+        self.count(len(pairs))
+        return self.extension(_MAPPING, pairs)
 
     def special(self, value: Any, depth: int) -> Any:
         kind = type(value)
         if kind is TensorValue:
-            return _Ext(
-                _TENSOR, _encode([*self.array(value.array), value.dtype, value.requires_grad])
-            )
+            self.count(2)
+            fields = [*self.array(value.array), value.dtype, value.requires_grad]
+            return self.extension(_TENSOR, fields)
         if kind is Description:
-            return _Ext(_DESCRIPTION, _encode([value.type, value.text, value.kind]))
+            self.count(3)
+            return self.extension(_DESCRIPTION, [value.type, value.text, value.kind])
         if kind is Reference:
             return _Ext(_REFERENCE, str(value.number).encode())
         if kind is DtypeValue:
@@ -194,15 +212,15 @@ class _Packer:
             array = _asarray(value)
             if array.dtype.kind in "US":
                 return self.value(array.tolist(), depth)
-            return _Ext(_ARRAY, _encode(self.array(array)))
+            return self.extension(_ARRAY, self.array(array))
         if issubclass(kind, _dtype):
             return _Ext(_DTYPE, str(value).encode()[:64])
         torch = sys.modules.get("torch")
         if torch is not None:
             if issubclass(kind, torch.Tensor):
-                return _Ext(_TENSOR, _encode(self.tensor(value, torch)))
+                return self.extension(_TENSOR, self.tensor(value, torch))
             if issubclass(kind, torch.Size):
-                return _Ext(_TUPLE, _encode([int(n) for n in value]))
+                return self.value(tuple(int(n) for n in value), depth)
             if issubclass(kind, torch.dtype):
                 return _Ext(_DTYPE, str(value).removeprefix("torch.").encode()[:64])
         for base, convert in _BASES:
@@ -221,6 +239,7 @@ class _Packer:
             raise WireError("a tensor without values (on the device meta)")
         if name == "bfloat16":
             plain = plain.float()
+        self.count(2)
         plain = plain.cpu().resolve_conj().resolve_neg()
         return [*self.array(plain.numpy()), name, bool(value.requires_grad)]
 
@@ -350,7 +369,7 @@ def _survey(data: memoryview) -> None:
                 raise WireError(f"extension {code}")
         elif kind == _WRONG:
             raise WireError("a byte that begins nothing")
-        if raw > _MAX_RAW or len(opened) > _MAX_RAW_DEPTH:
+        if raw > MAX_NODES or len(opened) > _MAX_RAW_DEPTH:
             raise WireError("too many values, or nested too deep")
 
 
