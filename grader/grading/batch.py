@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
@@ -11,9 +12,11 @@ from pathlib import Path
 
 import msgspec
 
-from grader.checks.session import Judge, run_session
+from grader.checks.reference import BrokenReference
+from grader.checks.session import BrokenChecks, Judge, run_session
 from grader.course.assignment import Assignment
 from grader.course.course import Course
+from grader.course.errors import CourseError
 from grader.feedback import StudentSummary, render_index, summarise, write_gradebook
 from grader.grading.files import write_whole
 from grader.grading.submission import Grader
@@ -26,10 +29,15 @@ from grader.grading.worker import (
     occasion,
     write_report,
 )
+from grader.kernel.cage import NoCage
 from grader.report import from_json
 
 ATTEMPTS = 3
 """How often a hand-in is tried whose worker process dies under it."""
+
+
+CONCERNING_ALL = (CourseError, BrokenChecks, BrokenReference, NoCage)
+"""What no hand-in is to blame for, and no other hand-in would be spared."""
 
 
 class Batch(msgspec.Struct, frozen=True):
@@ -40,7 +48,7 @@ class Batch(msgspec.Struct, frozen=True):
     outcomes
         Of the hand-ins graded now.
     lost
-        Students whose hand-in brought its worker down :data:`ATTEMPTS` times; their cards say so.
+        Students whose hand-in could not be graded by the grader's own fault; their cards say so.
     summaries
         Of all students with a report, these and earlier ones.
     """
@@ -85,73 +93,87 @@ def grade_batch(
 
     Raises
     ------
-    CourseError, BrokenChecks, BrokenReference, NoCage, ZygoteError
+    CourseError, BrokenChecks, BrokenReference, NoCage
         If nothing can be graded: the course or the machine is at fault.
     """
-    tasks = [Task(student, path) for student, path in submissions.items()]
     outcomes: list[Outcome] = []
-    lost: list[Task] = []
-    attempts = dict.fromkeys(submissions, 0)
-    while tasks:
-        unfinished: list[Task] = []
-        with local_executor(min(workers, len(tasks))) as executor:
-            for task, outcome in _submit(executor, settings, tasks, attempts):
-                if outcome is None:
-                    unfinished.append(task)
-                else:
-                    outcomes.append(outcome)
-                    finished(outcome)
-        lost += [task for task in unfinished if attempts[task.student] >= ATTEMPTS]
-        tasks = [task for task in unfinished if attempts[task.student] < ATTEMPTS]
+    lost: dict[Task, str] = {}
+    for task, outcome in _grade_all(settings, submissions, workers):
+        if isinstance(outcome, Outcome):
+            outcomes.append(outcome)
+            finished(outcome)
+        else:
+            lost[task] = outcome
     _report_lost(course, assignment, settings, lost)
     summaries = _all_summaries(settings, outcomes)
     _write_class(course, assignment, settings, summaries)
     return Batch(outcomes, [task.student for task in lost], summaries)
 
 
-def _submit(
-    executor: Executor,
-    settings: Settings,
-    tasks: Sequence[Task],
-    attempts: dict[str, int],
-) -> Iterator[tuple[Task, Outcome | None]]:
-    """Hand out `tasks`, a few ahead of the workers; None for one whose worker died."""
+def _grade_all(
+    settings: Settings, submissions: Mapping[str, Path], workers: int
+) -> Iterator[tuple[Task, Outcome | str]]:
+    """Grade every hand-in; what cannot be graded comes with the reason instead of an outcome.
+
+    A worker that dies takes the pool with it. Whatever ran then is tried again alone, so that
+    one deadly hand-in does not cost its neighbours their tries.
+    """
+    tries = {Task(student, path): 0 for student, path in submissions.items()}
+    while tries:
+        fresh = [task for task, count in tries.items() if count == 0]
+        group = fresh or list(tries)[:1]
+        with local_executor(min(workers, len(group))) as executor:
+            for task, outcome in _hand_out(executor, settings, group):
+                if not isinstance(outcome, BaseException):
+                    del tries[task]
+                    yield task, outcome
+                elif not isinstance(outcome, BrokenProcessPool):
+                    del tries[task]
+                    yield task, "".join(traceback.format_exception(outcome))
+                elif tries[task] + 1 == ATTEMPTS:
+                    del tries[task]
+                    yield task, f"its worker process died {ATTEMPTS} times: {task.path}"
+                else:
+                    tries[task] += 1
+
+
+def _hand_out(
+    executor: Executor, settings: Settings, tasks: Sequence[Task]
+) -> Iterator[tuple[Task, Outcome | Exception]]:
+    """Keep the workers busy, a few tasks ahead; tasks not begun when the pool breaks stay out."""
     waiting = list(reversed(tasks))
     running: dict[Future[Outcome], Task] = {}
     broken = False
-    while waiting or running:
+    while running or (waiting and not broken):
         while waiting and len(running) < 2 * default_workers() + 2 and not broken:
-            task = waiting.pop()
             try:
-                running[executor.submit(grade_one, settings, task)] = task
+                running[executor.submit(grade_one, settings, waiting[-1])] = waiting[-1]
+                waiting.pop()
             except BrokenProcessPool:
-                waiting.append(task)
                 broken = True
-        if broken and not running:
-            yield from ((task, None) for task in waiting)
-            return
         done, _ = wait(running, return_when=FIRST_COMPLETED)
         for future in done:
             task = running.pop(future)
             try:
                 yield task, future.result()
-            except BrokenProcessPool:
-                broken = True
-                attempts[task.student] += 1
-                yield task, None
+            except CONCERNING_ALL:
+                raise
+            except Exception as error:  # noqa: BLE001 - one hand-in's trouble is not the batch's
+                broken = broken or isinstance(error, BrokenProcessPool)
+                yield task, error
 
 
 def _report_lost(
-    course: Course, assignment: Assignment, settings: Settings, lost: Sequence[Task]
+    course: Course, assignment: Assignment, settings: Settings, lost: Mapping[Task, str]
 ) -> None:
-    """Write a card that blames the grader for each hand-in whose worker died every time."""
+    """Write a card that blames the grader for each hand-in that it could not grade."""
     if not lost:
         return
 
     def work(judge: Judge) -> None:
         grader = Grader(judge, kernel=settings.kernel, caged=settings.caged)
-        for task in lost:
-            graded = grader.lost(task.student, task.path)
+        for task, reason in lost.items():
+            graded = grader.lost(task.student, task.path, reason)
             write_report(settings.reports, graded, occasion(course, assignment))
 
     run_session(assignment, work)

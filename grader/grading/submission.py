@@ -160,13 +160,12 @@ class Grader:
         )
         return Graded(without_secrets(report) if secrets else report, troubles)
 
-    def lost(self, student: str, path: Path) -> Graded:
-        """Report a hand-in that brought its worker down each time: the grader's fault, not theirs."""
+    def lost(self, student: str, path: Path, reason: str) -> Graded:
+        """Report a hand-in that could not be graded for `reason`: the grader's fault, not theirs."""
         graded = self._without_run(
             student, path.name, [], time.perf_counter(), "error", "grader-error"
         )
-        trouble = Trouble("run", f"the worker process died while it graded {path}")
-        return Graded(graded.report, [trouble])
+        return Graded(graded.report, [Trouble("run", reason)])
 
     def _start_kernel(self, found: Found) -> Kernel:
         limits = self.assignment.limits

@@ -99,15 +99,15 @@ def occasion(course: Course, assignment: Assignment) -> Occasion:
 
 
 def write_report(reports: Path, graded: Graded, when: Occasion) -> None:
-    """Write one student's files, each whole or not at all."""
+    """Write one student's files, each whole or not at all; the report first, for all else follows."""
     report: Report = graded.report
     folder = reports / report.assignment / report.student
     folder.mkdir(parents=True, exist_ok=True)
-    write_whole(folder / CARD_FILE, render_card(report, occasion=when).encode())
+    write_whole(folder / REPORT_FILE, to_json(report))
     trouble = folder / TROUBLE_FILE
     if graded.troubles:
         text = "\n\n".join(f"{t.check}\n{t.traceback}" for t in graded.troubles)
         write_whole(trouble, text.encode())
     else:
         trouble.unlink(missing_ok=True)
-    write_whole(folder / REPORT_FILE, to_json(report))
+    write_whole(folder / CARD_FILE, render_card(report, occasion=when).encode())
