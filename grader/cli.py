@@ -102,8 +102,8 @@ def grade(
 ) -> None:
     """Grade hand-ins and write a report card for each.
 
-    Examples: `grader grade`, `grader grade hw4_convnets -j 4`,
-    `grader grade hw4_convnets --student 98123456 --fail-under 50`.
+    Examples: `grader grade`, `grader grade SLUG -j 4`,
+    `grader grade SLUG --student 98123456 --fail-under 50`.
 
     Exit codes: 0 graded, whatever the scores; 1 a score below --fail-under; 2 usage,
     configuration, or no hand-in; 3 a card carries an error verdict.
@@ -207,7 +207,7 @@ def check(
 ) -> None:
     """Check a notebook of your own against the public checks.
 
-    Example: `grader check homework.ipynb --assignment hw4_convnets --html card.html`.
+    Example: `grader check homework.ipynb --assignment SLUG --html card.html`.
 
     Exit codes: 0 all public checks passed; 1 not; 2 usage.
     """
@@ -253,7 +253,7 @@ def release(
 ) -> None:
     """Write the skeleton notebooks that students receive, one for each language.
 
-    Example: `grader release hw4_convnets`.
+    Example: `grader release SLUG`.
     """
     read = _read_course(course)
     assignment = _read_assignment(read, slug)

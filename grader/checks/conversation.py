@@ -14,7 +14,8 @@ import msgspec
 import numpy as np
 
 from grader.checks.answer import Answer, Record, from_wire
-from grader.checks.outcome import Failed, Missing, Shortfall
+from grader.checks.environment import fault_in
+from grader.checks.outcome import Failed, Missing, Pending, Shortfall
 from grader.checks.subject import Subject, code_of_call
 from grader.course.messages import say
 from grader.kernel.caged.wire import Description, Reference

@@ -146,7 +146,13 @@ class Expectation:
 
     def shape(self, expected: Sequence[int]) -> None:
         """Expect an array of this shape, whatever its values."""
-        answered = tuple(answers.read_array(self.value).shape)
+        try:
+            answered = tuple(answers.read_array(self.value).shape)
+        except answers.Unreadable as error:
+            raise Missing(
+                say("unreadable-array", name=self.name, answered=error.answer),
+                self._evidence({"kind": "shape", "answered": shown(self.value)}),
+            ) from None
         if answered == tuple(expected):
             return
         evidence = {"kind": "shape", "answered": shown(self.value)}
@@ -163,7 +169,7 @@ class Expectation:
         """Expect one number from `low` to `high`."""
         try:
             number = answers.read_number(self.value)
-        except answers.Unreadable as error:
+        except (answers.Unreadable, answers.Hedged) as error:
             raise Missing(
                 say("unreadable-number", name=self.name, answered=error.answer),
                 self._evidence({"kind": "values", "answered": shown(self.value)}),

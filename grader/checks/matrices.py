@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from grader.checks.numerals import NotANumber, parse_number, to_float
+from grader.checks.plain import NUMERIC, plain_array
 from grader.checks.script import latin_digits, without_marks
 
 MAX_TEXT = 200_000
@@ -23,15 +24,10 @@ _MAX_DEPTH = 16
 Leaf = bool | int | float | complex
 
 
-def base_array(value: Any) -> npt.NDArray[Any] | None:
+def base_array(value: object) -> npt.NDArray[Any] | None:
     """Return `value` as a plain ndarray of numbers; None when it holds anything else."""
-    if issubclass(type(value), np.ndarray):
-        array = np.ndarray.view(value, np.ndarray)
-    elif type(value).__module__ == "numpy":
-        array = np.array(value)
-    else:
-        return None
-    return array if array.dtype.kind in "biufc" else None
+    array = plain_array(value)
+    return array if array is not None and array.dtype.kind in NUMERIC else None
 
 
 def array_of(nested: object) -> npt.NDArray[Any]:

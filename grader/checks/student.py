@@ -29,6 +29,7 @@ from grader.notebook.facts import Facts
 Kind = Literal["number", "integer", "array", "text", "choice", "boolean", "shape"]
 _PLACEHOLDERS = ("", "...", "…", "پاسخ شما", "your answer")
 _MAX_CANDIDATES = 40
+_GETTER = "def getter(model):\n    return lambda: model\n"
 
 
 class Student:
@@ -242,13 +243,22 @@ class Student:
         return Handle(self.conversation, reference, name)
 
     def module(self, name: str, *args: Any, aliases: Sequence[str] = (), **kwargs: Any) -> Any:
-        """Construct the student's ``nn.Module`` and return it as a :class:`StudentModule`."""
+        """Construct the student's ``nn.Module`` and return it as a :class:`StudentModule`.
+
+        A model that is kept in a variable is taken as it is.
+        """
         from grader.checks.models import StudentModule
 
         names = self._names(name, aliases)
         if not any(n in self.subject.variables for n in names):
             raise self._absent("module-not-found", name, names)
         function = self.function(name, aliases=aliases)
+        found = self.subject.variables[str(function.target)]
+        if isinstance(found, Description) and found.kind == "object":
+            getter = self.make(_GETTER, "getter", function.handle())
+            target, found_by, cell = getter.reference, function.found_by, function.cell
+            function = StudentFunction(self.conversation, name, target, found_by, cell)
+            args, kwargs = (), {}
         return StudentModule(self.conversation, name, function, args, kwargs)
 
     # -- the notebook as text -------------------------------------------------------

@@ -49,7 +49,7 @@ def slug(value: str) -> Complaint | None:
         return None
     return Complaint(
         f'"{value}" cannot name an assignment',
-        "use lower-case Latin letters, digits, _ and -, such as hw4_convnets",
+        "use lower-case Latin letters, digits, _ and -, such as week3_filters",
     )
 
 

@@ -73,7 +73,7 @@ def describe(finding: Finding) -> Text:
     """Return the sentence of `finding` in every language.
 
     Numbers get Persian digits in Persian; names keep their letters and are isolated, so that
-    ``HW10 (1).ipynb`` reads from left to right in the middle of a Persian sentence.
+    ``Exercise10 (1).ipynb`` reads from left to right in the middle of a Persian sentence.
 
     Raises
     ------

@@ -72,7 +72,7 @@ def list_submissions(folder: Path, slug: str) -> dict[str, Path]:
     """Return the hand-ins of assignment `slug` below `folder`, by student id in sorted order.
 
     A folder is named by the student id; so is a file, or it carries the assignment's name as
-    well (``HW10_99123456.zip``). Where two hand-ins would have the same id, the one that bears
+    well (``Exercise10_99123456.zip``). Where two hand-ins would have the same id, the one that bears
     it plainly keeps it and the other goes by its whole name: none is passed over.
     """
     root = folder / slug
@@ -221,7 +221,7 @@ def _relative_to_notebook(files: Sequence[DataFile], home: str) -> list[DataFile
     """Return `files` placed as the notebook sees them, from the folder in which it runs.
 
     What lies in the notebook's folder keeps its place. What lies elsewhere is placed by its path
-    from where the two part: beside ``hw/code/hw4.ipynb``, ``hw/data/x.csv`` becomes ``data/x.csv``.
+    from where the two part: beside ``work/code/lenet.ipynb``, ``work/data/x.csv`` becomes ``data/x.csv``.
     """
     if home == ".":
         return list(files)

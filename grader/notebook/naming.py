@@ -1,7 +1,7 @@
 """What the name of a file says: which assignment it is, and whose.
 
-Students name their files ``HW10 (1).ipynb``, ``Copy of hw-04.ipynb`` or
-``تمرین ۴.ipynb``; archives come as ``HW10_99123456.zip``.
+Students name their files ``Exercise10 (1).ipynb``, ``Copy of exercise-04.ipynb`` or
+``تمرین ۴.ipynb``; archives come as ``Exercise10_99123456.zip``.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ _STUDENT_NUMBER = re.compile(r"\d{5,}")
 Pieces = tuple[str, ...]
 
 NAMED, CONTAINS_NAME, CONTAINS_SHORT_NAME, NOTHING_ALIKE = range(4)
-"""How a file is named: like the assignment, its name and more, its short name (``hw10`` of
-``hw10_transfer_learning``) and more, otherwise."""
+"""How a file is named: like the assignment, its name and more, its short name (``ex10`` of
+``ex10_filters``) and more, otherwise."""
 
 
 def without_copy_marks(stem: str) -> tuple[str, int]:
