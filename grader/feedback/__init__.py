@@ -1,0 +1,31 @@
+"""From a Report to something a person or a system reads.
+
+:func:`render_card` and :func:`render_index` make self-contained HTML pages,
+:func:`student_view` and :func:`class_table` fill the terminal, and
+:func:`write_gradebook` writes CSV. :func:`render_gallery` shows every verdict
+and every kind of evidence at once. Everything here reads reports and the
+course's texts, never a notebook or a check.
+"""
+
+from grader.feedback.card import Occasion
+from grader.feedback.class_summary import StudentSummary, summarise
+from grader.feedback.gallery import render_gallery
+from grader.feedback.gradebook import write_gradebook
+from grader.feedback.html import render_card, render_index
+from grader.feedback.language import UnknownLanguage
+from grader.feedback.redact import redact
+from grader.feedback.terminal import class_table, student_view
+
+__all__ = [
+    "Occasion",
+    "StudentSummary",
+    "UnknownLanguage",
+    "class_table",
+    "redact",
+    "render_card",
+    "render_gallery",
+    "render_index",
+    "student_view",
+    "summarise",
+    "write_gradebook",
+]
