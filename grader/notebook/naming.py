@@ -1,6 +1,6 @@
 """What the name of a file says: which assignment it is, and whose.
 
-Students name their files ``Exercise10 (1).ipynb``, ``Copy of exercise-04.ipynb`` or
+Students name their files ``Exercise10 (1).ipynb``, ``Copy of week 4.ipynb`` or
 ``تمرین ۴.ipynb``; archives come as ``Exercise10_99123456.zip``.
 """
 
@@ -36,7 +36,7 @@ def without_copy_marks(stem: str) -> tuple[str, int]:
 
 
 def pieces(name: str) -> Pieces:
-    """Return the words and numbers of `name`: ``HW-04_final`` has ``hw``, ``4`` and ``final``.
+    """Return the words and numbers of `name`: ``Week-04_final`` has ``week``, ``4`` and ``final``.
 
     Digits of any script become Latin ones, and every word for homework becomes ``hw``.
     """
