@@ -84,5 +84,5 @@ def test_how_many_filters_differ_after_the_step(student, reference, expect):
         name = f"distinct_from_{start}"
         expected = getattr(reference, name)
         misconceptions = {"symmetry-breaks-itself": 4} if expected == 1 else {}
-        answer = student.value(name, kind="integer")
+        answer = student.value(name, kind="integer", units=("فیلتر", "filter", "filters"))
         expect(answer).equal(expected, misconceptions=misconceptions)

@@ -122,9 +122,9 @@ def test_structure_of_the_separable_block(student, expect):
 @pytest.mark.hidden
 def test_forward_of_the_separable_block(student, reference, expect, rng):
     for in_channels, out_channels, stride in ((4, 6, 1), (5, 3, 2), (4, 4, 1)):
+        theirs = separable(student, in_channels, out_channels, stride)
         ours = randomise(reference.DepthwiseSeparableConv(in_channels, out_channels, stride), rng)
         x = images(rng, 2, in_channels, 9, 8)
-        theirs = separable(student, in_channels, out_channels, stride)
         with torch.no_grad():
             depthwise = ours.depthwise(x)
             expected = ours(x)
@@ -168,6 +168,7 @@ def test_structure_of_the_inverted_residual(student, expect):
 def test_where_the_shortcut_is(student, expect):
     x = torch.zeros(2, 8, 8, 8)
     same = inverted(student, 8, 8, stride=1, expansion=6).trace(x)
+    expect.satisfies(len(convolutions(same)) == 3, "not-three-convolutions")
     expect.satisfies(adds_its_input(same, x), "shortcut-missing")
     for out_channels, stride in ((8, 2), (16, 1)):
         trace = inverted(student, 8, out_channels, stride, expansion=6).trace(x)
@@ -187,10 +188,10 @@ def test_forward_of_the_inverted_residual(student, reference, expect, rng):
         (6, 9, 1, 3),
         (8, 4, 1, 1),
     ):
+        theirs = inverted(student, in_channels, out_channels, stride, t)
         ours = randomise(reference.InvertedResidual(in_channels, out_channels, stride, t), rng)
         x = images(rng, 2, in_channels, 8, 9)
         weights = module_weights(ours, x)
-        theirs = inverted(student, in_channels, out_channels, stride, t)
         with torch.no_grad():
             expected = ours(x)
             body = ours.layers(x)

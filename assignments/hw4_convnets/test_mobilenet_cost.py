@@ -56,6 +56,7 @@ def test_cost_under_both_multipliers(student, reference, expect, rng):
         expect(separable(D, M, N, F, alpha, rho)).close(
             expected,
             misconceptions={
+                "cost-without-the-map": expected / (rho * F) ** 2,
                 "multipliers-ignored": reference.separable_cost(D, M, N, F),
                 "alpha-only-once": alpha * reference.separable_cost(D, M, N, F, 1, rho),
                 "alpha-squared-throughout": alpha**2 * reference.separable_cost(D, M, N, F, 1, rho),

@@ -3,6 +3,8 @@
 import numpy as np
 import pytest
 
+from grader.checks.answers import Unreadable, read_shape
+
 pytestmark = pytest.mark.question("sentiment-rnn")
 
 STEP_INPUTS = {
@@ -109,8 +111,8 @@ def _key(name):
 
 def _shape(value):
     try:
-        return tuple(int(size) for size in np.ravel(value))
-    except (TypeError, ValueError):
+        return read_shape(value)
+    except Unreadable:
         return None
 
 

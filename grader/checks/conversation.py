@@ -61,6 +61,8 @@ class Conversation:
     def _raised(self, name: str, error: Raised, evidence: dict[str, Any]) -> Shortfall:
         if error.type == "NotImplementedError":
             return Missing(say("not-implemented", name=name), evidence)
+        if (what := fault_in(f"{error.type}: {error.message}")) is not None:
+            return Pending(say("environment-error", what=what), evidence)
         frames: list[dict[str, Any]] = []
         for frame in error.frames:
             cell = self.subject.run.cell_of_count(frame.count)

@@ -243,6 +243,30 @@ Epoch 6, Loss: 0.4, Val Loss: 0.5, Acc: 0.9, Val Acc: 0.75
         "epoch=3 trainLoss=1.2e-3 testAcc=.85 lr=0.001 time=3.2s\nepoch=4 trainLoss=1.1e-3 testAcc=.86 lr=0.001 time=3.1s",
         {TRAIN_LOSS: {3: 0.0012, 4: 0.0011}, TEST_ACC: {3: 0.85, 4: 0.86}},
     ),
+    "validation first, names glued": (
+        "Epoch 1 val_loss=0.6 loss=0.5 valacc=0.7 trainacc=0.8\nEpoch 2 val_loss=0.55 loss=0.4 valacc=0.75 trainacc=0.9\n",
+        {
+            VAL_LOSS: {1: 0.6, 2: 0.55},
+            TRAIN_LOSS: {1: 0.5, 2: 0.4},
+            VAL_ACC: {1: 0.7, 2: 0.75},
+            TRAIN_ACC: {1: 0.8, 2: 0.9},
+        },
+    ),
+    "sections with a title": (
+        """
+Epoch 1
+*** Results on the training set ***
+loss = 0.5
+*** Results on the validation set ***
+loss = 0.6
+Epoch 2
+*** Results on the training set ***
+loss = 0.4
+*** Results on the validation set ***
+loss = 0.55
+""",
+        {TRAIN_LOSS: {1: 0.5, 2: 0.4}, VAL_LOSS: {1: 0.6, 2: 0.55}},
+    ),
     "log file with time stamps": (
         """
 2024-01-05 10:11:12,123 - INFO - Epoch 1/3 - train_loss: 0.5, valid_loss: 0.6, accuracy: 0.8
@@ -681,6 +705,34 @@ def test_means_are_read_beside_their_spread() -> None:
     assert table.numbers("drop") == (0, -0.5)
 
 
+def test_percents_of_other_columns_are_fractions() -> None:
+    (table,) = read_tables("| layer | zeros |\n|-|-|\n| conv1 | 12.5% |\n| fc | ۰٫۵٪ |\n| x | 3 |")
+    assert table.numbers("zeros") == (0.125, 0.005, 3)
+
+
+def test_a_shortened_pandas_table_keeps_the_rows_it_shows() -> None:
+    frame = pd.DataFrame({"epoch": range(1, 101), "loss": [1 / n for n in range(1, 101)]})
+    (table,) = read_tables(frame.to_string(max_rows=6))
+    assert table.numbers("epoch") == (1, 2, 3, 98, 99, 100)
+    (curve,) = read_curves(frame.to_string(max_rows=6))
+    assert curve.epochs == (1, 2, 3, 98, 99, 100)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "1  2\n3  4",  # no header
+        "a  b\nc  d",  # no numbers
+        "only one\n1",
+        "| a | 1 |\n| 2 | 3 |",
+        "Epoch 1 | loss 0.5\nEpoch 2 | loss 0.4",
+        "name  value\n\n1  2",
+    ],
+)
+def test_what_only_looks_like_a_table_is_none(text: str) -> None:
+    assert read_tables(text) == []
+
+
 def test_negative_columns_of_pandas_are_told_apart() -> None:
     (table,) = read_tables(str(pd.DataFrame({"a": [1.0, -2.0], "b": [-0.5, 0.5]})))
     assert table.columns == ("", "a", "b")
@@ -733,6 +785,7 @@ def test_one_noisy_epoch_decides_nothing() -> None:
 )
 def test_what_is_no_fall_does_not_fall(values: tuple[float, ...]) -> None:
     assert not falls(curve(*values))
+    assert not rises(curve(*values))
 
 
 def test_the_gap_is_positive_where_training_is_better() -> None:
@@ -771,6 +824,7 @@ def test_overfitting_begins_after_the_last_improvement() -> None:
     assert first_epoch_of_overfitting(train, [1.0, 0.8, 0.9, 0.7, 0.75, 0.8]) == 4
     assert first_epoch_of_overfitting(train, [1.0, 0.8, 0.7, 0.6, 0.5, 0.45]) is None
     assert first_epoch_of_overfitting([0.5] * 6, [0.5, 0.6, 0.7, 0.8, 0.9, 1.0]) is None
+    assert first_epoch_of_overfitting([0.5, 0.2, 0.4, 0.45], [1.0, 0.9, 0.8, 0.9]) is None
     assert first_epoch_of_overfitting(train, [math.nan] * 6) is None
     assert first_epoch_of_overfitting(train, [1.0, 0.8, math.nan, 0.9, 0.9, 0.9]) == 2
 
