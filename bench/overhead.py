@@ -1,0 +1,141 @@
+"""What running one notebook costs beyond its own cells, in CPU time.
+
+    python bench/overhead.py [--submissions N] [--probes N] [--cold N]
+
+CPU time (user and system) of the grader, the zygote and all processes that
+they started, from ``/proc``: of the grader itself, of what lives, and of what
+has been reaped. The stages are differences between runs that do one thing
+more, each an average over many submissions.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from nbformat import NotebookNode, v4
+
+from grader.course.assignment import Limits
+from grader.kernel.cold import ColdKernel
+from grader.kernel.forked import ForkedKernel
+from grader.kernel.processes import descendants
+from grader.kernel.run import Kernel, process_limits, run_notebook
+from grader.kernel.zygotes import Zygote
+
+LIMITS = Limits()
+CELLS = [
+    "import numpy as np\nimport torch\nfrom torch import nn",
+    "X = np.arange(12.0).reshape(3, 4)\nprint(X.sum())\nX",
+    "def conv(X, W):\n    return sum(W[i] * X[i : len(X) - len(W) + i + 1] for i in range(len(W)))",
+    "model = nn.Linear(4, 2)\nprint(sum(p.numel() for p in model.parameters()))",
+    "answer = conv(X, [1.0, -1.0])",
+]
+TICK = os.sysconf("SC_CLK_TCK")
+
+
+def notebook_of(sources: list[str]) -> NotebookNode:
+    """A notebook with these code cells."""
+    return v4.new_notebook(cells=[v4.new_code_cell(source) for source in sources])
+
+
+def kernel_seconds() -> float:
+    """CPU time of everything that this process started, reaped or alive."""
+    ended = os.times()
+    total = ended.children_user + ended.children_system
+    for pid in descendants(os.getpid()):
+        try:
+            fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        except OSError:
+            continue
+        total += sum(map(int, fields[11:15])) / TICK  # its own, and of those it has reaped
+    return total
+
+
+class Cost:
+    """CPU and wall time of one submission, averaged, in milliseconds."""
+
+    def __init__(self, one: Callable[[], None], times: int) -> None:
+        one()
+        kernel, grader, wall = kernel_seconds(), time.process_time(), time.perf_counter()
+        for _ in range(times):
+            one()
+        scale = 1000 / times
+        self.wall = (time.perf_counter() - wall) * scale
+        self.grader = (time.process_time() - grader) * scale
+        self.kernel = (kernel_seconds() - kernel) * scale
+
+    @property
+    def total(self) -> float:
+        return self.grader + self.kernel
+
+
+def submission(start: Callable[[], Kernel], sources: list[str], probes: int) -> None:
+    """Run a notebook and ask it questions, as for one submission."""
+    with run_notebook(notebook_of(sources), start, LIMITS) as run:
+        for number in range(probes):
+            with run.probe() as probe:
+                if number == 0:
+                    probe.variables()
+                else:
+                    probe.call("conv", [np.arange(6.0), np.array([1.0, -1.0])])
+
+
+def forked(zygote: Zygote) -> Kernel:
+    child = zygote.start_child(process_limits(LIMITS), output_bytes=LIMITS.output_kb << 10)
+    return ForkedKernel(child, LIMITS.output_kb << 10)
+
+
+def cold() -> Kernel:
+    return ColdKernel(process_limits(LIMITS), output_bytes=LIMITS.output_kb << 10)
+
+
+def report(title: str, cost: Cost, before: Cost | None = None) -> None:
+    grader, kernel, wall = cost.grader, cost.kernel, cost.wall
+    if before is not None:
+        grader, kernel, wall = grader - before.grader, kernel - before.kernel, wall - before.wall
+    print(f"  {title:<38} {grader:8.1f} {kernel:8.1f} {grader + kernel:8.1f} {wall:9.1f}")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("--submissions", type=int, default=50)
+    parser.add_argument("--probes", type=int, default=20)
+    parser.add_argument("--cold", type=int, default=2, help="submissions with the cold kernel")
+    options = parser.parse_args()
+    totals = {}
+    print(f"milliseconds of one notebook with {len(CELLS)} cells and {options.probes} probes")
+    print(f"  {'':<38} {'grader':>8} {'kernel':>8} {'CPU':>8} {'wall':>9}")
+    for name, caged in (("forked kernel, caged", True), ("forked kernel, no cage", False)):
+        with Zygote(caged=caged) as zygote:
+
+            def start(zygote: Zygote = zygote) -> Kernel:
+                return forked(zygote)
+
+            print(name)
+            empty = Cost(lambda: submission(start, [], 0), options.submissions)
+            cells = Cost(lambda: submission(start, CELLS, 0), options.submissions)
+            whole = Cost(lambda: submission(start, CELLS, options.probes), options.submissions)
+            report("fork, confine, end", empty)
+            report("cells", cells, empty)
+            report("probes", whole, cells)
+            report("whole", whole)
+            totals[name] = whole, empty
+    print("cold kernel, caged")
+    slow = Cost(lambda: submission(cold, CELLS, options.probes), options.cold)
+    report("whole", slow)
+    whole, empty = totals["forked kernel, caged"]
+    uncaged = totals["forked kernel, no cage"][1]
+    print(
+        f"cold / forked: {slow.total / whole.total:.0f} times the CPU, {slow.wall / whole.wall:.0f} times the wall time"
+    )
+    print(f"the cage: {empty.total - uncaged.total:.1f} ms of CPU a submission")
+
+
+if __name__ == "__main__":
+    main()
