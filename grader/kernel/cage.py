@@ -17,11 +17,13 @@ import tempfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from grader.kernel import processes
 from grader.kernel.caged import confine
 
 CAGED = Path(__file__).with_name("caged")
 """The package that is mounted into the cage."""
 _PACKAGE_ROOT = "/karnameh"
+_END_SECONDS = 10.0
 
 ENVIRONMENT: Mapping[str, str] = {
     "PATH": "/usr/local/bin:/usr/bin:/bin",
@@ -100,7 +102,7 @@ def sandbox_command(
     else:
         # Uid 0 of its own user namespace: only so may the zygote set up its children's.
         arguments += ["--unshare-user", "--uid", "0", "--gid", "0"]
-        arguments += ["--cap-add", "CAP_SETPCAP"]
+        arguments += ["--cap-add", "CAP_SETPCAP", "--cap-add", "CAP_SETFCAP"]
     arguments += ["--tmpfs", "/tmp"]
     for name, value in ENVIRONMENT.items():
         arguments += ["--setenv", name, value]
@@ -185,6 +187,20 @@ def _installed_engines() -> list[Path]:
     """Copies of this engine in site-packages, to be covered."""
     found = (Path(p, "grader") for p in site.getsitepackages())
     return [path for path in found if path.is_dir()]
+
+
+def end(sandbox: subprocess.Popen[bytes]) -> int:
+    """End everything in a sandbox, wait until it is gone and return the exit status.
+
+    bubblewrap's own process is left to end by itself, behind the processes
+    inside: killed first, it would leave them to whoever adopts orphans.
+    """
+    processes.kill_descendants(sandbox.pid)
+    try:
+        return sandbox.wait(_END_SECONDS)
+    except subprocess.TimeoutExpired:
+        sandbox.kill()
+        return sandbox.wait()
 
 
 def start(command: list[str], descriptors: Iterable[int], log: int) -> subprocess.Popen[bytes]:

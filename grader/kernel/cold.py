@@ -262,9 +262,8 @@ class ColdKernel:
 
     def kill(self) -> None:
         """End the process and everything in its sandbox."""
+        processes.kill_descendants(self.pid)
         if not self._caged:
-            processes.kill_descendants(self.pid)
-        with contextlib.suppress(ProcessLookupError):
             self.process.kill()
 
     def end(self) -> int | None:
@@ -276,6 +275,8 @@ class ColdKernel:
         if hasattr(self, "process"):
             status = self.process.poll()
             self.kill()
+            if self._caged:
+                cage.end(self.process)
             self.process.wait()
         shutil.rmtree(self._folder, ignore_errors=True)
         if status is None:

@@ -125,6 +125,9 @@ class ForkedClient:
             return
         while len(self._buffer) >= 8:
             length = int.from_bytes(self._buffer[:8], "big")
+            if length > self._most_bytes:  # no frame of ours: the cell wrote here itself
+                self._flood()
+                return
             if len(self._buffer) < 8 + length:
                 break
             frame = bytes(self._buffer[8 : 8 + length])

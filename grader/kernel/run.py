@@ -13,6 +13,7 @@ import asyncio
 import logging
 import signal
 import socket
+import sys
 import time
 from collections.abc import Callable
 from copy import deepcopy
@@ -108,6 +109,8 @@ class Run:
         One :class:`CellRun` for each code cell, in order.
     replays
         How often a fresh process had to take over.
+    memory_bytes
+        Most memory that its processes may hold together, with all that the libraries held already.
     """
 
     def __init__(self, notebook: NotebookNode, kernel: Kernel, limits: Limits) -> None:
@@ -116,6 +119,7 @@ class Run:
         self.limits = limits
         self.cells: list[CellRun] = []
         self.replays = 0
+        self.memory_bytes = sys.maxsize
         self.seconds = 0.0
 
     @property
@@ -144,7 +148,7 @@ class Run:
             sock,
             seconds=self.limits.probe_seconds,
             message_bytes=self.limits.message_mb << 20,
-            memory_bytes=self.limits.memory_mb << 20,
+            memory_bytes=self.memory_bytes,
             notebook=self.kernel.pid,
             before=before,
         )
@@ -208,6 +212,8 @@ class _Runner:
 
     async def _attach(self) -> None:
         await self.run.kernel.attach(asyncio.get_running_loop())
+        libraries = self.run.kernel.resident_bytes(sys.maxsize)
+        self.run.memory_bytes = libraries + (self.limits.memory_mb << 20)
         self.driver = NotebookClient(
             self.run.notebook,
             allow_errors=True,
@@ -222,7 +228,8 @@ class _Runner:
         cell = self.run.notebook.cells[index]
         kernel = self.run.kernel
         allowed = min(self.limits.cell_seconds, left)
-        self.driver.timeout = max(allowed, 0.1)  # type: ignore[assignment]
+        # Not `timeout`: that takes whole seconds only.
+        self.driver.timeout_func = lambda _: max(allowed, 0.1)  # type: ignore[assignment]
         killed_before = out_of_memory_kills()
         watch = asyncio.ensure_future(self._watch_memory())
         started = time.monotonic()
@@ -267,7 +274,7 @@ class _Runner:
 
     async def _watch_memory(self) -> None:
         """Kill the kernel when all its processes hold more than they may, and return then."""
-        allowed = self.limits.memory_mb << 20
+        allowed = self.run.memory_bytes
         kernel = self.run.kernel
         while True:
             await asyncio.sleep(_WATCH_SECONDS)

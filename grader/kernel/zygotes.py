@@ -22,7 +22,6 @@ from grader.kernel import cage, processes
 from grader.kernel.caged import confine, frames, wire
 
 START_SECONDS: Final = 120.0
-_END_SECONDS: Final = 10.0
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder().decode
 
@@ -256,19 +255,14 @@ class Zygote:
         for child in list(self._children):
             child.end()
         if hasattr(self, "_process"):
-            self._process.kill()
-            self._process.wait()
+            if self.caged:
+                cage.end(self._process)
+            else:
+                self._process.kill()
+                self._process.wait()
         if hasattr(self, "_control"):
-            self._wait_for_end()
             self._control.close()
         shutil.rmtree(self._folder, ignore_errors=True)
-
-    def _wait_for_end(self) -> None:
-        """Read until the zygote's end is closed: killing bubblewrap kills it a moment later."""
-        with contextlib.suppress(OSError):
-            self._control.settimeout(_END_SECONDS)
-            while self._control.recv(1 << 16):
-                pass
 
     def __enter__(self) -> Self:
         return self

@@ -18,7 +18,8 @@ import msgspec
 
 from . import agent, confine
 from .budget import OUTPUTS, Budget
-from .shell import prepare, seed_everything
+from .shell import prepare, refuse_input, seed_everything
+from .zygote import import_libraries
 
 CHANNEL = "/channel"
 """Folder of the connection file and the kernel's sockets, shared with the grader."""
@@ -61,11 +62,10 @@ def main(arguments: list[str]) -> None:
 def start(shell: Any, seed: int, message_bytes: int, output_bytes: int) -> None:
     """Bring the kernel into the state that a forked child begins with."""
     prepare(shell)
+    # ipykernel puts these in the place of `input` and `getpass` for each cell.
+    shell.kernel.raw_input = shell.kernel.getpass = refuse_input
     _limit_outputs(shell.kernel.session, Budget(output_bytes))
-    with contextlib.suppress(ImportError):
-        import torch
-
-        torch.set_num_threads(1)
+    import_libraries()
     _State.hidden = frozenset(shell.user_ns)
     _State.seed, _State.message_bytes = seed, message_bytes
     seed_everything(seed)

@@ -66,6 +66,13 @@ def _call(name: str, *arguments: object) -> int:
     return result
 
 
+def _write(path: str, text: str) -> None:
+    try:
+        Path(path).write_text(text)
+    except OSError as error:
+        raise CageError(error.errno, f"{path}: {error.strerror}") from error
+
+
 def _mount(source: str, target: str, kind: str, flags: int, data: str = "") -> None:
     _call(
         "mount",
@@ -121,7 +128,7 @@ def shut_in(
     """
     layers: list[str] = []
     # When the machine runs out of memory, this process goes first.
-    Path("/proc/self/oom_score_adj").write_text("1000")
+    _write("/proc/self/oom_score_adj", "1000")
     if namespaces:
         _own_namespaces(limits, stage)
         layers += ["pid", "mount", "network", "ipc", "private scratch"]
@@ -214,9 +221,9 @@ def _own_user() -> bool:
         _call("unshare", _NEWUSER)
     except CageError:
         return False
-    Path("/proc/self/setgroups").write_text("deny")
-    Path("/proc/self/uid_map").write_text(f"{STUDENT_UID} {uid} 1")
-    Path("/proc/self/gid_map").write_text(f"{STUDENT_UID} {gid} 1")
+    _write("/proc/self/setgroups", "deny")
+    _write("/proc/self/uid_map", f"{STUDENT_UID} {uid} 1")
+    _write("/proc/self/gid_map", f"{STUDENT_UID} {gid} 1")
     return True
 
 

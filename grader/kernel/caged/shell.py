@@ -11,15 +11,19 @@ from __future__ import annotations
 
 import asyncio
 import builtins
+import contextlib
 import fcntl
+import functools
 import inspect
 import io
 import os
 import random
+import signal
 import socket
 import sys
 import threading
 import time
+from collections.abc import Callable
 from typing import Any, Final, NoReturn
 
 import msgspec
@@ -33,7 +37,7 @@ from .frames import send_frame
 
 _encode = msgspec.msgpack.Encoder(enc_hook=repr).encode
 _CHUNK: Final = 1 << 16
-_FREE_FLUSHES: Final = 100
+_FREE_FLUSHES: Final = 20
 _FLUSH_SECONDS: Final = 0.1
 
 
@@ -67,8 +71,21 @@ class Outbox:
         self.budget = budget
         self.owner = os.getpid()
         self.streams: list[OutputStream] = []
+        self.descriptors: CapturedDescriptors | None = None
         # Threads of student code print, too: their frames must not mix.
         self.lock = threading.RLock()
+
+    def start_cell(self) -> None:
+        self.budget.start_cell()
+        for stream in self.streams:
+            stream.start_cell()
+
+    def drain(self) -> None:
+        """Send what was printed so far, and what other programs wrote beside it."""
+        for stream in self.streams:
+            stream.drain()
+        if self.descriptors is not None:
+            self.descriptors.publish(self)
 
     def publish(self, kind: str, content: Any) -> None:
         """Send one message of IOPub; past the budget say so once, then drop."""
@@ -76,8 +93,7 @@ class Outbox:
             return
         with self.lock:
             if kind != "stream":
-                for stream in self.streams:
-                    stream.drain()
+                self.drain()
             admitted = self.budget.admit(kind, content)
             if admitted is not None:
                 send_frame(self.sock, _frame("publish", kind, admitted))
@@ -109,9 +125,10 @@ class SocketSession(Session):
 class OutputStream(io.TextIOBase):
     """``sys.stdout`` or ``sys.stderr`` of the cells.
 
-    Whoever flushes after each character would send a message for each: past
-    the first hundred, text waits for a tenth of a second or for 64 KiB, as
-    ipykernel's does.
+    The first lines of a cell are sent as they are written, so that they are
+    there if it never ends; later ones wait for a tenth of a second or for
+    64 KiB, or whoever prints character by character would send a message for
+    each.
     """
 
     encoding = "utf-8"
@@ -123,9 +140,12 @@ class OutputStream(io.TextIOBase):
         self.descriptor = descriptor
         self.parts: list[str] = []
         self.size = 0
+        outbox.streams.append(self)
+        self.start_cell()
+
+    def start_cell(self) -> None:
         self.flushes = 0
         self.flushed = 0.0
-        outbox.streams.append(self)
 
     def write(self, text: str) -> int:
         if not isinstance(text, str):
@@ -137,6 +157,8 @@ class OutputStream(io.TextIOBase):
         self.size += len(text)
         if self.size > _CHUNK:
             self.drain()
+        elif text.endswith("\n"):
+            self.flush()
         return len(text)
 
     def flush(self) -> None:
@@ -167,7 +189,7 @@ class OutputStream(io.TextIOBase):
 
 
 class CapturedDescriptors:
-    """What C code and other processes write to descriptors 1 and 2, read back after each cell."""
+    """What C code and other processes write to descriptors 1 and 2, read back now and then."""
 
     def __init__(self) -> None:
         self.files = {name: os.memfd_create(name) for name in ("stdout", "stderr")}
@@ -205,48 +227,68 @@ def make_shell() -> Any:
     return shell
 
 
+def refuse_input(*_: Any, **__: Any) -> NoReturn:
+    """Take the place of ``input`` and ``getpass``."""
+    raise StdinNotImplementedError(
+        "input() was called, but nobody is there to answer while a notebook is graded; "
+        "assign the value to a variable instead"
+    )
+
+
 def prepare(shell: Any) -> None:
     """What the forked and the standard kernel have in common: no input, no exit."""
-
-    def refuse(*_: Any, **__: Any) -> NoReturn:
-        raise StdinNotImplementedError(
-            "input() was called, but nobody is there to answer while a notebook is graded; "
-            "assign the value to a variable instead"
-        )
-
-    builtins.input = refuse
     import getpass
 
-    getpass.getpass = refuse
+    builtins.input = getpass.getpass = refuse_input
     shell.ask_exit = lambda: None
     shell.enable_gui = lambda gui=None: None  # no event loop of a window system here
     shell.system = shell.system_piped
-    _register_cells(shell.compile)
+    _name_cells(shell.compile)
 
 
-def _register_cells(compiler: Any) -> None:
-    """Have each cell's code known as part of ``__main__``.
+def _name_cells(compiler: Any) -> None:
+    """Name the code of each cell by its number, and have it known as part of ``__main__``.
 
-    For code that belongs to no module :mod:`inspect` searches all that are imported, thousands
-    beside torch, for each frame of each traceback: a minute for an endless recursion.
+    The name is what warnings and syntax errors show. For code that belongs to no
+    module :mod:`inspect` searches all that are imported, thousands beside torch, for
+    each frame of each traceback: a minute for an endless recursion.
     """
-    cache = compiler.cache
 
-    def cache_and_register(*arguments: Any, **options: Any) -> str:
-        name: str = cache(*arguments, **options)
+    def name_of(_raw: str, _transformed: str, number: int) -> str:
+        name = f"/tmp/cell-{number}.py"
         inspect.modulesbyfile[name] = "__main__"
         return name
 
-    compiler.cache = cache_and_register
+    compiler.get_code_name = name_of
+
+
+@functools.cache
+def _seeders() -> list[Callable[[int], Any]]:
+    seeders: list[Callable[[int], Any]] = [random.seed]
+    if "numpy.random" in sys.modules:
+        seeders.append(sys.modules["numpy.random"].seed)
+    if "torch" in sys.modules:
+        # `torch.manual_seed` looks for accelerators too, at twice the cost of a fork.
+        seeders.append(sys.modules["torch"].default_generator.manual_seed)
+    return seeders
 
 
 def seed_everything(seed: int) -> None:
-    """Seed Python, numpy and torch, as far as they are imported."""
-    random.seed(seed)
-    for name in ("numpy.random", "torch"):
-        module = sys.modules.get(name)
-        if module is not None:
-            (module.manual_seed if name == "torch" else module.seed)(seed)
+    """Seed Python, numpy and torch, as far as they were imported when this was first called."""
+    for seeder in _seeders():
+        seeder(seed)
+
+
+def hold_signals() -> set[Any]:
+    """Hold every signal back, and return which were held back before.
+
+    Between cells, no timer or signal that a notebook or a probe left behind may
+    run a handler of the notebook's in the midst of our own code.
+    """
+    every = signal.valid_signals()
+    while True:
+        with contextlib.suppress(BaseException):  # from a handler that was due just now
+            return signal.pthread_sigmask(signal.SIG_BLOCK, every)
 
 
 class CellRunner:
@@ -262,7 +304,8 @@ class CellRunner:
         self.shell = shell
         self.outbox = Outbox(sock, Budget(output_bytes))
         shell.displayhook.session.outbox = self.outbox
-        self.descriptors = descriptors
+        self.outbox.descriptors = descriptors
+        self.mask = hold_signals()
         descriptors.capture()
         sys.stdout = OutputStream("stdout", self.outbox, 1)
         sys.stderr = OutputStream("stderr", self.outbox, 2)
@@ -271,19 +314,26 @@ class CellRunner:
 
     def run(self, code: str) -> None:
         """Run one cell and send its reply."""
-        self.outbox.budget.start_cell()
+        self.outbox.start_cell()
         try:
-            content = self.loop.run_until_complete(self._run(code))
-        except BaseException as error:  # KeyboardInterrupt between two of IPython's own steps
+            try:
+                signal.pthread_sigmask(signal.SIG_SETMASK, self.mask)
+                content = self.loop.run_until_complete(self._run(code))
+            finally:
+                hold_signals()
+        except BaseException as error:  # a signal between two of IPython's own steps
             content = _failure(error)
             self.outbox.publish("error", {**content, "traceback": []})
         if os.getpid() != self.outbox.owner:
             os._exit(0)  # a fork that the cell made and let run on
-        for stream in self.outbox.streams:
-            stream.drain()
-        self.descriptors.publish(self.outbox)
+        self.outbox.drain()
         content["execution_count"] = self.shell.execution_count - 1
         self.outbox.reply(content)
+
+    def close(self) -> None:
+        """Close the channel, in a fork that is to answer on another."""
+        if self.outbox.sock is not None:
+            self.outbox.sock.close()
 
     async def _run(self, code: str) -> dict[str, Any]:
         # As ipykernel does: the loop is running, and only cells that await run inside it.

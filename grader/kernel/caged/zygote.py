@@ -19,7 +19,7 @@ import stat
 import sys
 import threading
 import traceback
-from typing import Any
+from typing import Any, NoReturn
 
 import msgspec
 
@@ -158,6 +158,7 @@ def run_child(shell: Any, sock: socket.socket, job: Job, namespaces: bool) -> No
         layers = confine.shut_in(job.limits, job.stage, namespaces=namespaces)
         home = job.scratch if job.scratch is not None else confine.SCRATCH
         os.chdir(home)
+        shell.user_ns["_dh"][:] = [home]  # what %cd takes for the folder before
         os.environ.update(HOME=home, PWD=home)
         sys.path.insert(0, "")
     except OSError as error:
@@ -168,30 +169,25 @@ def run_child(shell: Any, sock: socket.socket, job: Job, namespaces: bool) -> No
     runner = CellRunner(shell, sock, job.output_bytes, captured)
     hidden = frozenset(shell.user_ns)
     seed_everything(job.seed)
-    own_mask = _mask_signals()
+    seeded = False
     while True:
         try:
             payload, descriptors = receive_frame(sock, ORDER_BYTES << 6, fds=1)
         except Closed:
             return
         kind, *arguments = _decode(payload)
-        # Between cells nothing that a notebook or a probe left behind may interrupt this loop.
-        signal.pthread_sigmask(signal.SIG_SETMASK, own_mask)
         if kind == "execute":
             runner.run(arguments[0])
+            seeded = False
         elif kind == "probe":
-            _fork_probe(shell, sock, descriptors, job, hidden)
-        own_mask = _mask_signals()
-
-
-def _mask_signals() -> set[signal.Signals]:
-    """Hold every signal back and return which were held back before."""
-    mask: set[Any] = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
-    return mask
+            if not seeded:  # once for all forks: each begins with what is here
+                seed_everything(job.seed)
+                seeded = True
+            _fork_probe(runner, descriptors, job, hidden)
 
 
 def _fork_probe(
-    shell: Any, sock: socket.socket, descriptors: list[int], job: Job, hidden: frozenset[str]
+    runner: CellRunner, descriptors: list[int], job: Job, hidden: frozenset[str]
 ) -> None:
     with contextlib.suppress(ChildProcessError):
         while os.waitpid(-1, os.WNOHANG)[0]:
@@ -200,69 +196,105 @@ def _fork_probe(
         for descriptor in descriptors:
             os.close(descriptor)
         return
-    sock.close()
+    runner.close()
     gc.disable()
+    shell = runner.shell
     with socket.socket(fileno=descriptors[0]) as channel:
-        seed_everything(job.seed)
+        signal.pthread_sigmask(signal.SIG_SETMASK, runner.mask)
         cells = dict(shell.compile._filename_map)
         agent.serve(channel, shell.user_ns, job.message_bytes, hidden, cells)
     os._exit(0)
 
 
-def serve(control: socket.socket, *, namespaces: bool) -> None:
-    """Fork a child for each order until the grader hangs up."""
-    versions = import_libraries()
-    shell = make_shell()
-    warm_up(shell)
-    gc.collect()
-    join_pages()
-    gc.freeze()
-    threads = [thread.name for thread in threading.enumerate()]
-    if len(os.listdir("/proc/self/task")) > 1:
-        raise RuntimeError(f"a library runs threads, which a fork loses: {threads}")
-    own = os.open("/proc/self/ns/pid", os.O_RDONLY | os.O_CLOEXEC) if namespaces else -1
-    send_frame(control, _encode({"versions": versions}))
-    while True:
+class Zygote:
+    """The warm process, and the children that it has forked and not yet reaped.
+
+    Parameters
+    ----------
+    control
+        Where the grader's orders come.
+    namespaces
+        Whether each child gets namespaces of its own.
+    """
+
+    def __init__(self, control: socket.socket, *, namespaces: bool) -> None:
+        self.control = control
+        self.namespaces = namespaces
+        self.children: set[int] = set()
+        versions = import_libraries()
+        self.shell = make_shell()
+        warm_up(self.shell)
+        seed_everything(0)
+        gc.collect()
+        join_pages()
+        gc.freeze()
+        if len(os.listdir("/proc/self/task")) > 1:
+            names = [thread.name for thread in threading.enumerate()]
+            raise RuntimeError(f"a library runs threads, which a fork loses: {names}")
+        self.pid_namespace = -1
+        if namespaces:
+            self.pid_namespace = os.open("/proc/self/ns/pid", os.O_RDONLY | os.O_CLOEXEC)
+        send_frame(control, _encode({"versions": versions}))
+
+    def serve(self) -> None:
+        """Follow orders until the grader hangs up."""
+        while True:
+            try:
+                payload, descriptors = receive_frame(self.control, ORDER_BYTES, fds=1)
+            except Closed:
+                self.end_children()
+                return
+            kind, argument = _decode(payload)
+            if kind == "reap":
+                _, status = os.waitpid(argument, 0)
+                self.children.discard(argument)
+                send_frame(self.control, _encode({"status": os.waitstatus_to_exitcode(status)}))
+            else:
+                self.start_child(msgspec.convert(argument, Job), descriptors[0])
+
+    def start_child(self, job: Job, channel: int) -> None:
+        """Fork a child and tell the grader its number and its handle."""
         try:
-            payload, descriptors = receive_frame(control, ORDER_BYTES, fds=1)
-        except Closed:
-            return
-        kind, argument = _decode(payload)
-        if kind == "reap":
-            _, status = os.waitpid(argument, 0)
-            send_frame(control, _encode({"status": os.waitstatus_to_exitcode(status)}))
-            continue
-        job = msgspec.convert(argument, Job)
-        try:
-            if namespaces:
-                confine.next_child_in_new_pid_namespace(own)
+            if self.namespaces:
+                confine.next_child_in_new_pid_namespace(self.pid_namespace)
             child = os.fork()
         except OSError as error:
-            send_frame(control, _encode({"failed": str(error)}))
-            continue
+            os.close(channel)
+            send_frame(self.control, _encode({"failed": str(error)}))
+            return
         if child == 0:
-            try:
-                control.close()
-                if own >= 0:
-                    os.close(own)
-                keep_descriptors({0, 1, 2, *descriptors})
-                if not namespaces:
-                    os.setsid()
-                    confine.stay_with_parent()
-                with socket.socket(fileno=descriptors[0]) as sock:
-                    run_child(shell, sock, job, namespaces)
-            except BaseException:
-                traceback.print_exc()
-            finally:
-                os._exit(0)
-        for descriptor in descriptors:
-            os.close(descriptor)
+            self.be_child(job, channel)
+        os.close(channel)
+        self.children.add(child)
         handle = os.pidfd_open(child)
-        send_frame(control, _encode({"child": child}), [handle])
+        send_frame(self.control, _encode({"child": child}), [handle])
         os.close(handle)
+
+    def be_child(self, job: Job, channel: int) -> NoReturn:
+        """Run one submission in this process, which was forked for it."""
+        try:
+            self.control.close()
+            if self.namespaces:
+                os.close(self.pid_namespace)
+            keep_descriptors({0, 1, 2, channel})
+            if not self.namespaces:
+                os.setsid()
+                confine.stay_with_parent()
+            with socket.socket(fileno=channel) as sock:
+                run_child(self.shell, sock, job, self.namespaces)
+        except BaseException:
+            traceback.print_exc()
+        finally:
+            os._exit(0)
+
+    def end_children(self) -> None:
+        """End them and their sessions; in the cage they end with it."""
+        for child in () if self.namespaces else self.children:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(child, signal.SIGKILL)
 
 
 def main(arguments: list[str]) -> None:
     """Serve on the file descriptor named by the first argument."""
     with socket.socket(fileno=int(arguments[0])) as control:
-        serve(control, namespaces="--namespaces" in arguments)
+        Zygote(control, namespaces="--namespaces" in arguments).serve()
