@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import PurePosixPath
 
@@ -12,13 +13,15 @@ from nbformat import NotebookNode
 from grader.kernel.forked import ForkedKernel
 from grader.kernel.run import Run, process_limits, run_notebook
 from grader.kernel.zygotes import Zygote
-from tests.kernel.notebooks import GENEROUS, Execute, notebook_of
+from tests.kernel.notebooks import GENEROUS, SECRET, Execute, notebook_of
 
 
 @pytest.fixture(scope="session")
 def zygote() -> Iterator[Zygote]:
+    os.environ[SECRET] = f"{SECRET} of the grader"
     with Zygote() as zygote:
         yield zygote
+    del os.environ[SECRET]
 
 
 @pytest.fixture

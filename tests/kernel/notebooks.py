@@ -12,6 +12,9 @@ from grader.kernel.run import Run
 # Far more than anything here takes on a busy machine: a test that reaches them has failed.
 GENEROUS = Limits(cell_seconds=60, submission_seconds=240, probe_seconds=60)
 
+SECRET = "KARNAMEH_TEST_SECRET"
+"""A variable in the environment of the grader, before the zygote starts."""
+
 Execute = Callable[..., Run]
 
 

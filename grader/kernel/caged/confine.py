@@ -35,9 +35,9 @@ STAGE: Final = "/stage"
 NOBODY: Final = 65534
 STUDENT_UID: Final = 1000
 
-_NEWNS, _NEWUTS, _NEWIPC = 0x0002_0000, 0x0400_0000, 0x0800_0000
-_NEWUSER, _NEWPID, _NEWNET = 0x1000_0000, 0x2000_0000, 0x4000_0000
-_NEWCGROUP, _NEWTIME = 0x0200_0000, 0x80
+NEWNS, NEWUTS, NEWIPC = 0x0002_0000, 0x0400_0000, 0x0800_0000
+NEWUSER, NEWPID, NEWNET = 0x1000_0000, 0x2000_0000, 0x4000_0000
+NEWCGROUP, NEWTIME = 0x0200_0000, 0x80
 _MS_NOSUID, _MS_NODEV, _MS_BIND, _MS_REC, _MS_PRIVATE = 2, 4, 0x1000, 0x4000, 1 << 18
 _PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36
 _PR_SET_DUMPABLE, _PR_SET_SECCOMP, _PR_CAPBSET_DROP, _PR_SET_NO_NEW_PRIVS = 4, 22, 24, 38
@@ -84,6 +84,11 @@ def _mount(source: str, target: str, kind: str, flags: int, data: str = "") -> N
     )
 
 
+def unshare(flags: int) -> None:
+    """Enter new namespaces of these kinds (``NEWUSER``, ...)."""
+    _call("unshare", flags)
+
+
 def next_child_in_new_pid_namespace(own: int) -> None:
     """Let the next fork of this process be process 1 of a new pid namespace.
 
@@ -93,8 +98,8 @@ def next_child_in_new_pid_namespace(own: int) -> None:
         An open file descriptor of this process's own pid namespace: without
         going back to it first, a second ``unshare`` is refused.
     """
-    _call("setns", own, _NEWPID)
-    _call("unshare", _NEWPID)
+    _call("setns", own, NEWPID)
+    unshare(NEWPID)
 
 
 def stay_with_parent() -> None:
@@ -154,7 +159,7 @@ def shut_in(
 
 
 def _own_namespaces(limits: Limits, stage: str | None) -> None:
-    _call("unshare", _NEWNS | _NEWIPC | _NEWNET | _NEWUTS)
+    unshare(NEWNS | NEWIPC | NEWNET | NEWUTS)
     _mount("", "/", "", _MS_REC | _MS_PRIVATE)
     _mount("proc", "/proc", "proc", _MS_NOSUID | _MS_NODEV)
     owner = NOBODY if _is_real_root() else 0
@@ -218,7 +223,7 @@ def _own_user() -> bool:
         _call("prctl", _PR_SET_DUMPABLE, 1, 0, 0, 0)
     uid, gid = os.getuid(), os.getgid()
     try:
-        _call("unshare", _NEWUSER)
+        unshare(NEWUSER)
     except CageError:
         return False
     _write("/proc/self/setgroups", "deny")
@@ -268,6 +273,11 @@ _FS_BY_ABI = {1: (1 << 13) - 1, 2: (1 << 14) - 1, 3: (1 << 15) - 1, 5: (1 << 16)
 _O_PATH = 0o10000000
 
 
+def landlock_abi() -> int:
+    """Return the version of Landlock that this kernel has, 0 for none."""
+    return max(0, _libc.syscall(_CREATE_RULESET, None, 0, 1))
+
+
 def restrict_by_landlock(rights: Mapping[str, int]) -> int:
     """Allow reading everywhere (the mounts decide what exists), and more in some folders only.
 
@@ -285,7 +295,9 @@ def restrict_by_landlock(rights: Mapping[str, int]) -> int:
         The ABI of the kernel.
     """
     syscall = _libc.syscall
-    abi = _call("syscall", _CREATE_RULESET, None, 0, 1)
+    abi = landlock_abi()
+    if not abi:
+        raise CageError(_ENOSYS, "this kernel has no Landlock")
     handled = _FS_BY_ABI[max(known for known in _FS_BY_ABI if known <= abi)]
     # TCP needs no rule against it: the network namespace holds nothing to reach.
     attributes = struct.pack("QQQ", handled, 0, 3 if abi >= 6 else 0)
@@ -367,7 +379,7 @@ _REFUSED: Final[dict[str, tuple[int, int | None]]] = {
     "setdomainname": (171, 162),
     "vhangup": (153, 58),
 }
-_MACHINES: Final = ("x86_64", "aarch64")
+MACHINES: Final = ("x86_64", "aarch64")
 _AUDIT_ARCH = {"x86_64": 0xC000_003E, "aarch64": 0xC000_00B7}
 _CLONE = {"x86_64": 56, "aarch64": 220}
 _SOCKET = {"x86_64": 41, "aarch64": 198}
@@ -398,14 +410,14 @@ def seccomp_program(machine: str) -> bytes:
         step(_GREATER_EQUAL, 0x4000_0000, 0, 1),
         answer(_ERRNO, _EPERM),
     ]
-    column = _MACHINES.index(machine)
+    column = MACHINES.index(machine)
     for number in filter(None, (numbers[column] for numbers in _REFUSED.values())):
         program += [step(_EQUAL, number, 0, 1), answer(_ERRNO, _EPERM)]
     # glibc falls back from clone3, whose flags a filter cannot see, to clone.
     program += [step(_EQUAL, _CLONE3, 0, 1), answer(_ERRNO, _ENOSYS)]
-    spaces = _NEWNS | _NEWUTS | _NEWIPC | _NEWUSER | _NEWPID | _NEWNET | _NEWCGROUP | _NEWTIME
+    spaces = NEWNS | NEWUTS | NEWIPC | NEWUSER | NEWPID | NEWNET | NEWCGROUP | NEWTIME
     # CLONE_NEWTIME shares its bit with the exit signal of clone(2), where it means nothing.
-    spaces &= ~_NEWTIME
+    spaces &= ~NEWTIME
     program += [
         step(_EQUAL, _CLONE[machine], 0, 4),
         step(_LOAD, 16),
@@ -430,7 +442,7 @@ def seccomp_program(machine: str) -> bytes:
 def filter_system_calls() -> None:
     """Install the seccomp filter for this process and all it starts."""
     machine = platform.machine()
-    if machine not in _MACHINES:
+    if machine not in MACHINES:
         raise CageError(_ENOSYS, f"no system call table for {machine}")
     program = seccomp_program(machine)
     buffer = ctypes.create_string_buffer(program, len(program))

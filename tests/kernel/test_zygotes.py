@@ -1,0 +1,201 @@
+"""Zygotes come up for whoever grades, and go without a trace, whatever ends them."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from grader.kernel import cage, processes
+from grader.kernel.cage import NoCage
+from grader.kernel.caged.confine import Limits
+from grader.kernel.zygotes import Zygote, ZygoteError
+from tests.kernel.ordinary_user import ROOT, as_ordinary_user
+from tests.kernel.test_cage import HEAD, HOLDS, REFUSED
+
+LIMITS = Limits(memory_mb=512, processes=16, file_mb=16, scratch_mb=32)
+
+GRADER = """
+import json, os, sys, time
+from nbformat import v4
+from grader.course.assignment import Limits
+from grader.kernel.forked import ForkedKernel
+from grader.kernel.run import process_limits, run_notebook
+from grader.kernel.zygotes import Zygote
+
+limits = Limits(cell_seconds=60, submission_seconds=240, probe_seconds=60)
+caged, *sources = json.loads(sys.argv[1])
+zygote = Zygote(caged=caged)
+
+def start():
+    return ForkedKernel(zygote.start_child(process_limits(limits)), 1 << 20)
+
+def run(*sources):
+    cells = [v4.new_code_cell(source) for source in sources]
+    return run_notebook(v4.new_notebook(cells=cells), start, limits)
+
+notebook = run(*sources)
+with notebook.probe() as probe:
+    variables = probe.variables()
+notebook.close()
+endless = run("import os\\nif os.fork() == 0:\\n    while True: pass")
+print(json.dumps({
+    "uid": os.getuid(),
+    "layers": notebook.layers,
+    "cells": [[cell.status, cell.error, str(notebook.notebook.cells[cell.index].outputs)]
+              for cell in notebook.cells],
+    "variables": {k: v for k, v in variables.items() if isinstance(v, int)},
+}), flush=True)
+time.sleep(1000)
+"""
+
+
+@contextmanager
+def grader_that_is_killed(*command: str) -> Iterator[dict[str, Any]]:
+    """Start a grader that runs notebooks and then holds still; at the end it is killed."""
+    environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "HOME": "/nonexistent"}
+    process = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment, cwd="/"
+    )
+    try:
+        assert process.stdout is not None
+        told = process.stdout.readline()
+        assert told, process.communicate()[1].decode()
+        yield json.loads(told)
+        family = processes.descendants(process.pid)
+        assert len(family) >= 3
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        deadline = time.monotonic() + 60
+        while left := {pid for pid in family if processes.is_running(pid)}:
+            assert time.monotonic() < deadline, [
+                Path(f"/proc/{pid}/cmdline").read_bytes() for pid in left
+            ]
+            time.sleep(0.01)
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def facts(caged: bool, *sources: str) -> str:
+    return json.dumps([caged, *sources])
+
+
+AN_ORDINARY_USER_IS_REFUSED = [
+    "password hashes", "the engine", "writing to /", "writing to /dev", "writing to /home",
+    "writing to /etc", "another user", "a user namespace", "a mount", "tracing itself",
+]  # fmt: skip
+
+
+def test_the_cage_holds_for_an_ordinary_user_and_ends_with_a_grader_that_is_killed() -> None:
+    head = f"ROOT = {str(ROOT)!r}\n{HEAD}"
+    attempts = [REFUSED[name] for name in AN_ORDINARY_USER_IS_REFUSED]
+    conditions = [
+        HOLDS["an ordinary user without capabilities"],
+        HOLDS["an empty scratch folder"],
+        HOLDS["no process but its own"],
+        "x = 41\nopen('note', 'w').write('x')\n!cat note",
+    ]
+    command = as_ordinary_user(
+        sys.executable, "-c", GRADER, facts(True, head, *attempts, *conditions)
+    )
+    with grader_that_is_killed(*command) as told:
+        assert told["uid"] != 0
+        names = [layer.partition(" (")[0] for layer in told["layers"]]
+        assert names == [
+            "bubblewrap", "pid", "mount", "network", "ipc", "private scratch", "user", "rlimits",
+            "no new privileges", "landlock", "seccomp",
+        ]  # fmt: skip
+        outcomes = [status for status, _, _ in told["cells"]]
+        assert outcomes == ["ok"] + ["error"] * len(attempts) + ["ok"] * len(conditions), told
+        assert told["variables"]["x"] == 41
+
+
+def test_without_a_cage_notebooks_run_and_end_with_a_grader_that_is_killed() -> None:
+    """And what the cage refuses works here, so those tests can fail."""
+    cells = [
+        f"SECRET = 'PATH'\nROOT = {str(ROOT)!r}\n{HEAD}",
+        "assert os.path.isdir(f'{ROOT}/grader') and os.getppid() > 1",
+        "os.mkdir('data'); open('data/x', 'w').write('x'); print(os.getcwd(), Path.home())",
+        "%%bash\nls data",
+        "raise KeyError(1)",
+        "x = 41",
+    ]
+    home = Path("/home/student")
+    existed = home.exists()
+    with grader_that_is_killed(sys.executable, "-c", GRADER, facts(False, *cells)) as told:
+        assert told["layers"] == ["rlimits"]
+        outcomes = [status for status, _, _ in told["cells"]]
+        assert outcomes == ["ok"] * 4 + ["error", "ok"], told
+        assert told["variables"]["x"] == 41
+    assert home.exists() == existed
+
+
+def test_a_zygote_that_is_gone_is_the_environments_fault(tmp_path: Path) -> None:
+    zygote = Zygote()
+    folder = zygote._folder
+    child = zygote.start_child(LIMITS)
+    family = {p for p in processes.descendants(os.getpid()) if processes.is_running(p)}
+    processes.kill_descendants(zygote._process.pid)
+    with pytest.raises(ZygoteError, match="the zygote is gone"):
+        zygote.start_child(LIMITS)
+    assert child.end() is None
+    zygote.close()
+    zygote.close()
+    assert not folder.exists()
+    deadline = time.monotonic() + 60
+    while child.pid in family and processes.is_running(child.pid):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def test_closing_ends_children_that_are_left(zygote: Zygote) -> None:
+    child = zygote.start_child(LIMITS)
+    assert processes.is_running(child.pid)
+    assert child in zygote._children
+    assert child.end() == -signal.SIGKILL
+    assert child.end() is None
+    assert child not in zygote._children
+    assert not processes.is_running(child.pid)
+
+
+def test_no_bubblewrap_is_said_with_its_remedy(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(NoCage, match="apt install bubblewrap"):
+        Zygote()
+
+
+def test_a_sandbox_that_fails_is_said_in_its_own_words(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    bwrap = tmp_path / "bwrap"
+    bwrap.write_text(
+        "#!/bin/sh\necho 'bwrap: No permissions to create new namespace' >&2\nexit 1\n"
+    )
+    bwrap.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    with pytest.raises(ZygoteError, match="No permissions to create new namespace"):
+        Zygote()
+
+
+def test_the_sandbox_shows_what_lies_below_its_own_folders(tmp_path: Path) -> None:
+    """A checkout, and with it the environment, may lie under /tmp."""
+    command = cage.sandbox_command(["-c", "pass"], stage=tmp_path)
+    try:
+        tmpfs = command.index("/tmp")
+        assert command[tmpfs - 1] == "--tmpfs"
+        assert all(tmpfs < place for place, word in enumerate(command) if word == "--ro-bind")
+    finally:
+        for descriptor in cage.inherited_descriptors(command):
+            os.close(descriptor)
