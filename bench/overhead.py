@@ -45,36 +45,54 @@ def notebook_of(sources: list[str]) -> NotebookNode:
 def kernel_seconds() -> float:
     """CPU time of everything that this process started, reaped or alive."""
     ended = os.times()
-    total = ended.children_user + ended.children_system
-    for pid in descendants(os.getpid()):
+    return ended.children_user + ended.children_system + tree_seconds(os.getpid())
+
+
+def tree_seconds(root: int) -> float:
+    """CPU time of what descends from `root`, and of what that has reaped."""
+    total = 0.0
+    for pid in descendants(root):
         try:
             fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
         except OSError:
             continue
-        total += sum(map(int, fields[11:15])) / TICK  # its own, and of those it has reaped
+        total += sum(map(int, fields[11:15])) / TICK
     return total
 
 
 class Cost:
-    """CPU and wall time of one submission, averaged, in milliseconds."""
+    """CPU and wall time of one submission in milliseconds: the best of some batches.
 
-    def __init__(self, one: Callable[[], None], times: int) -> None:
+    Whatever else this machine does only adds to them.
+    """
+
+    def __init__(self, one: Callable[[], float], *, batches: int, size: int) -> None:
         one()
+        measured = [self._batch(one, size) for _ in range(batches)]
+        self.grader, self.kernel, self.wall = min(measured, key=lambda m: m[0] + m[1])
+
+    def _batch(self, one: Callable[[], float], size: int) -> tuple[float, float, float]:
         kernel, grader, wall = kernel_seconds(), time.process_time(), time.perf_counter()
-        for _ in range(times):
-            one()
-        scale = 1000 / times
-        self.wall = (time.perf_counter() - wall) * scale
-        self.grader = (time.process_time() - grader) * scale
-        self.kernel = (kernel_seconds() - kernel) * scale
+        unseen = sum(one() for _ in range(size))
+        scale = 1000 / size
+        return (
+            (time.process_time() - grader) * scale,
+            (kernel_seconds() - kernel + unseen) * scale,
+            (time.perf_counter() - wall) * scale,
+        )
 
     @property
     def total(self) -> float:
+        """CPU time of the grader and the kernel."""
         return self.grader + self.kernel
 
 
-def submission(start: Callable[[], Kernel], sources: list[str], probes: int) -> None:
-    """Run a notebook and ask it questions, as for one submission."""
+def submission(start: Callable[[], Kernel], sources: list[str], probes: int) -> float:
+    """Run a notebook and ask it questions, as for one submission.
+
+    Returns the CPU time of a cold kernel: what ends with its pid namespace is
+    reaped unseen, and counted for nobody.
+    """
     with run_notebook(notebook_of(sources), start, LIMITS) as run:
         for number in range(probes):
             with run.probe() as probe:
@@ -82,6 +100,7 @@ def submission(start: Callable[[], Kernel], sources: list[str], probes: int) -> 
                     probe.variables()
                 else:
                     probe.call("conv", [np.arange(6.0), np.array([1.0, -1.0])])
+        return tree_seconds(run.kernel.pid) if isinstance(run.kernel, ColdKernel) else 0.0
 
 
 def forked(zygote: Zygote) -> Kernel:
@@ -104,7 +123,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
-    parser.add_argument("--submissions", type=int, default=50)
+    parser.add_argument("--batches", type=int, default=8)
+    parser.add_argument("--submissions", type=int, default=8, help="in a batch")
     parser.add_argument("--probes", type=int, default=20)
     parser.add_argument("--cold", type=int, default=2, help="submissions with the cold kernel")
     options = parser.parse_args()
@@ -118,16 +138,17 @@ def main() -> None:
                 return forked(zygote)
 
             print(name)
-            empty = Cost(lambda: submission(start, [], 0), options.submissions)
-            cells = Cost(lambda: submission(start, CELLS, 0), options.submissions)
-            whole = Cost(lambda: submission(start, CELLS, options.probes), options.submissions)
+            batches = {"batches": options.batches, "size": options.submissions}
+            empty = Cost(lambda: submission(start, [], 0), **batches)
+            cells = Cost(lambda: submission(start, CELLS, 0), **batches)
+            whole = Cost(lambda: submission(start, CELLS, options.probes), **batches)
             report("fork, confine, end", empty)
             report("cells", cells, empty)
             report("probes", whole, cells)
             report("whole", whole)
             totals[name] = whole, empty
     print("cold kernel, caged")
-    slow = Cost(lambda: submission(cold, CELLS, options.probes), options.cold)
+    slow = Cost(lambda: submission(cold, CELLS, options.probes), batches=options.cold, size=1)
     report("whole", slow)
     whole, empty = totals["forked kernel, caged"]
     uncaged = totals["forked kernel, no cage"][1]

@@ -224,11 +224,12 @@ class Student:
         """Call a function of the notebook by its name or alias."""
         return self.function(name)(*args, **kwargs)
 
-    def make(self, source: str, name: str, *args: Any) -> Handle:
+    def make(self, source: str, name: str, *args: Any, about: str | None = None) -> Handle:
         """Run `source` in the student's process, call its function `name` and keep the result.
 
         For what a question needs there: a small model with given weights, an objective to
-        minimise. Never put an expected value into it.
+        minimise. Never put an expected value into it. `about` is the student's function that it
+        tries out: what goes wrong is told of that one.
         """
         question = {
             "ask": "make",
@@ -236,11 +237,12 @@ class Student:
             "name": name,
             "args": [to_wire(a) for a in args],
         }
-        with self.conversation.probing(name) as probe:
+        about = about or name
+        with self.conversation.probing(about) as probe:
             reference = probe.ask(question)
         if not isinstance(reference, Reference):
-            raise Failed(say("died", name=name))
-        return Handle(self.conversation, reference, name)
+            raise Failed(say("died", name=about))
+        return Handle(self.conversation, reference, about)
 
     def module(self, name: str, *args: Any, aliases: Sequence[str] = (), **kwargs: Any) -> Any:
         """Construct the student's ``nn.Module`` and return it as a :class:`StudentModule`.

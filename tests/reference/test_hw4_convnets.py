@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import tomllib
 from pathlib import Path
 from types import ModuleType
 
+import jupytext
 import numpy as np
 import numpy.typing as npt
 import pytest
@@ -22,9 +24,13 @@ W = np.array([[1, -1, 0], [0, 1, -1], [-1, 0, 1]])
 DY = np.array([[1, -1], [-1, 1]])
 
 
+ROOT = Path(__file__).parents[2]
+REFERENCE = ROOT / "reference" / "hw4_convnets.py"
+
+
 @pytest.fixture(scope="module")
 def hw4() -> ModuleType:
-    return load_reference(Path(__file__).parents[2] / "reference" / "hw4_convnets.py")
+    return load_reference(REFERENCE)
 
 
 @pytest.fixture
@@ -395,3 +401,20 @@ def test_training_learns_and_reports_every_epoch(
     assert all(len(curve) == 4 for curve in history.values())
     assert history["train loss"][-1] < history["train loss"][0]
     assert capsys.readouterr().out.count("linear  epoch") == 4
+
+
+# ---- prose ------------------------------------------------------------------------------------------
+
+
+def test_model_answers_of_the_rubric_are_those_of_the_reference() -> None:
+    rubric = tomllib.loads((ROOT / "assignments/hw4_convnets/rubric.toml").read_text("utf-8"))
+    written: dict[str, dict[str, str]] = {}
+    for cell in jupytext.reads(REFERENCE.read_text("utf-8"), fmt="py:percent").cells:
+        if "answer" in cell.metadata:
+            text = cell.source.strip()
+            written.setdefault(cell.metadata["answer"], {})[cell.metadata["lang"]] = text
+    marked = {
+        part: {language: text.strip() for language, text in entry["model_answer"].items()}
+        for part, entry in rubric.items()
+    }
+    assert marked == written

@@ -1,4 +1,4 @@
-"""Entries: ``python -m caged zygote FD [--namespaces]``, ``cold FILE ...`` and ``layers``.
+"""Entries: ``python -m caged zygote FD [--namespaces]``, ``cold FILE ...`` and ``trial ...``.
 
 An entry of its own, because IPython puts the notebook's namespace in the
 place of ``__main__``: no module of the cage may be that one.
@@ -12,8 +12,8 @@ if __name__ == "__main__":
         from caged.zygote import main
     elif name == "cold":
         from caged.cold import main
-    elif name == "layers":
-        from caged.layers import main
+    elif name == "trial":
+        from caged.trial import main
     else:
         sys.exit(f"caged: no entry named {name}")
     main(arguments)
