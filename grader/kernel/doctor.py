@@ -26,6 +26,7 @@ from grader.kernel.caged import confine
 from grader.kernel.caged.trial import Outcome
 
 PACKAGES: Final = "numpy torch matplotlib ipython ipykernel nbclient nbformat msgspec".split()
+SYSTEM_SETTINGS = Path("/proc/sys")
 _TRIAL_SECONDS: Final = 60.0
 _MIN_PYTHON: Final = (3, 11)
 
@@ -172,7 +173,7 @@ _SWITCHES: Final = (
 def _namespace_remedy() -> str:
     for name, bad, good in _SWITCHES:
         with contextlib.suppress(OSError):
-            if Path("/proc/sys", *name.split(".")).read_text().strip() == bad:
+            if SYSTEM_SETTINGS.joinpath(*name.split(".")).read_text().strip() == bad:
                 return f"sysctl -w {name}={good}"
     return (
         "in a container, start it with --cap-add SYS_ADMIN --security-opt seccomp=unconfined "

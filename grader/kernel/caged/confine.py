@@ -275,7 +275,8 @@ _O_PATH = 0o10000000
 
 def landlock_abi() -> int:
     """Return the version of Landlock that this kernel has, 0 for none."""
-    return max(0, _libc.syscall(_CREATE_RULESET, None, 0, 1))
+    abi: int = _libc.syscall(_CREATE_RULESET, None, 0, 1)
+    return max(0, abi)
 
 
 def restrict_by_landlock(rights: Mapping[str, int]) -> int:

@@ -35,7 +35,7 @@ class Outcome(msgspec.Struct, frozen=True):
     failed: str = ""
 
 
-def main(arguments: list[str]) -> None:
+def main(_: list[str]) -> None:
     """Shut a child in and write its outcome to the standard output."""
     try:
         own = os.open("/proc/self/ns/pid", os.O_RDONLY | os.O_CLOEXEC)
