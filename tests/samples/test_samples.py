@@ -77,7 +77,9 @@ def test_a_sample_gets_the_points_stated_beside_it(desks: Desks, slug: str, stud
     assert "error" not in {part.verdict for part in parts.values()}
 
 
-@pytest.mark.parametrize(("slug", "student"), [s for s in SAMPLES if s[0] == COURSE.assignments[0]])
+# The cold kernel takes seconds for each: one assignment stands for all, the one with dead cells,
+# endless loops, magics and pictures among its samples.
+@pytest.mark.parametrize(("slug", "student"), [s for s in SAMPLES if s[0] == "hw4_convnets"])
 def test_the_cold_kernel_gives_the_same_report(desks: Desks, slug: str, student: str) -> None:
     reports = [comparable(desks.report(slug, student, kernel)) for kernel in ("forked", "cold")]
     assert reports[0] == reports[1]
