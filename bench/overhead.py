@@ -11,15 +11,24 @@ more, each an average over many submissions.
 from __future__ import annotations
 
 import argparse
+import contextlib
+import io
 import os
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
 
+import nbformat
 import numpy as np
 from nbformat import NotebookNode, v4
 
-from grader.course.assignment import Limits
+from grader.checks.session import Judge, run_session
+from grader.course.assignment import Limits, read_assignment
+from grader.course.course import read_course
+from grader.grading.release import solution
+from grader.grading.submission import Grader, KernelName
+from grader.grading.worker import occasion, write_report
 from grader.kernel.cold import ColdKernel
 from grader.kernel.forked import ForkedKernel
 from grader.kernel.processes import descendants
@@ -119,6 +128,95 @@ def report(title: str, cost: Cost, before: Cost | None = None) -> None:
     print(f"  {title:<38} {grader:8.1f} {kernel:8.1f} {grader + kernel:8.1f} {wall:9.1f}")
 
 
+class HandIn:
+    """A solved hand-in of a course, graded whole: found, read, run, judged, scored, its card written.
+
+    ``overhead`` is what that costs beyond the CPU time of its cells alone, which are executed here
+    in a process that has imported everything, as the zygote has.
+    """
+
+    def __init__(self, root: Path, slug: str, folder: Path) -> None:
+        self.course = read_course(root)
+        self.assignment = read_assignment(self.course, slug)
+        self.notebook = solution(self.assignment, self.course.languages)
+        self.folder = folder
+        self.path = folder / f"{slug}.ipynb"
+        nbformat.write(self.notebook, self.path)
+
+    def cells_alone(self) -> float:
+        """CPU time of the cells, in milliseconds: the best of some runs."""
+        sources = [
+            compile(cell.source, "cell", "exec")
+            for cell in self.notebook.cells
+            if cell.cell_type == "code" and "recorded" not in cell.metadata.get("tags", [])
+        ]
+        times = []
+        for _ in range(4):
+            scope: dict[str, object] = {"__name__": "__main__"}
+            started = time.process_time()
+            with contextlib.redirect_stdout(io.StringIO()):
+                for source in sources:
+                    exec(source, scope)
+            times.append(time.process_time() - started)
+        return min(times) * 1000
+
+    def cost(self, kernel: KernelName, batches: int, size: int) -> Cost:
+        """Grade it again and again with `kernel`."""
+
+        def work(judge: Judge) -> Cost:
+            with Grader(judge, kernel=kernel) as grader:
+
+                def one() -> float:
+                    _unseen.clear()
+                    graded = grader.grade("bench", self.path)
+                    assert graded.report.score.points > 0
+                    write_report(self.folder, graded, occasion(self.course, self.assignment))
+                    return sum(_unseen)
+
+                return Cost(one, batches=batches, size=size)
+
+        return run_session(self.assignment, work)
+
+
+_unseen: list[float] = []
+"""CPU time of cold kernels, which nobody is told once they are gone."""
+
+
+def remember_cold_kernels() -> None:
+    """Have every cold kernel leave its CPU time in ``_unseen`` when it ends."""
+    end = ColdKernel.end
+
+    def counted(kernel: ColdKernel) -> int | None:
+        with contextlib.suppress(OSError, AttributeError):
+            _unseen.append(tree_seconds(kernel.pid))
+        return end(kernel)
+
+    ColdKernel.end = counted  # type: ignore[method-assign]
+
+
+def whole_submissions(batches: int, cold_batches: int) -> None:
+    """Print what grading a whole hand-in costs beyond its cells."""
+    remember_cold_kernels()
+    root = Path(__file__).resolve().parents[1]
+    print()
+    print("milliseconds of CPU of a whole hand-in: read, run, judged, scored, card written")
+    print(f"  {'':<38} {'all':>8} {'cells':>8} {'overhead':>9} {'wall':>9}")
+    for place, slug in ((root / "tests" / "warmup_course", "warmup"), (root, "hw4_convnets")):
+        with tempfile.TemporaryDirectory() as folder:
+            hand_in = HandIn(place, slug, Path(folder))
+            alone = hand_in.cells_alone()
+            overheads = []
+            for kernel, runs in (("forked", batches), ("cold", cold_batches)):
+                cost = hand_in.cost(kernel, runs, 4 if kernel == "forked" else 1)
+                overheads.append(cost.total - alone)
+                title = f"{slug}, {kernel}"
+                print(
+                    f"  {title:<38} {cost.total:8.1f} {alone:8.1f} "
+                    f"{overheads[-1]:9.1f} {cost.wall:9.1f}"
+                )
+            print(f"  cold / forked: {overheads[1] / overheads[0]:.0f} times the overhead")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
@@ -156,6 +254,7 @@ def main() -> None:
         f"cold / forked: {slow.total / whole.total:.0f} times the CPU, {slow.wall / whole.wall:.0f} times the wall time"
     )
     print(f"the cage: {empty.total - uncaged.total:.1f} ms of CPU a submission")
+    whole_submissions(options.batches, options.cold)
 
 
 if __name__ == "__main__":

@@ -660,7 +660,7 @@ def accuracy(network: nn.Module, x: Tensor, y: Tensor) -> float:
 # %% [markdown] lang="fa"
 # **الف (۵ نمره). جستجوی شبکه‌ای.** `grid_search` هر ترکیب از مقدارها را **درست یک بار** ارزیابی می‌کند. `best_trial` جفت `(config, score)` با بیشترین امتیاز را از فهرستی از جفت‌ها برمی‌گرداند.
 #
-# **ب (۵ نمره). جستجوی تصادفی.** `random_search` تعداد `n_trials` پیکربندی تصادفی را ارزیابی می‌کند: مقدار هر ابرپارامتر جدا از بقیه و از فهرست خودش؛ تکرار مجاز است. دانهٔ تصادفی (`seed`) نتیجه را تعیین می‌کند: با همان دانه همان پیکربندی‌ها، با دانه دیگر پیکربندی‌های دیگر.
+# **ب (۵ نمره). جستجوی تصادفی.** `random_search` تعداد `n_trials` پیکربندی تصادفی را ارزیابی می‌کند: مقدار هر ابرپارامتر جدا از بقیه و از فهرست خودش؛ تکرار مجاز است. دانهٔ تصادفی (`seed`) نتیجه را تعیین می‌کند: با همان دانه همان پیکربندی‌ها، با دانهٔ دیگر پیکربندی‌های دیگر.
 
 # %% [markdown] lang="en"
 # **a (5 points). Grid search.** `grid_search` evaluates every combination of values **exactly once**. `best_trial` returns the pair `(config, score)` of the highest score from a list of pairs.

@@ -115,7 +115,7 @@ def test_it_is_in_the_same_cage(cold: Run) -> None:
     assert {"user", "network", "landlock", "seccomp"} <= set(names)
 
 
-def test_cells_that_die_or_hang_cost_their_own_names_and_the_cage_holds() -> None:
+def test_a_cell_that_dies_costs_its_own_names_and_the_cage_holds() -> None:
     attempts = [
         REFUSED["password hashes"],
         REFUSED["a mount"],
@@ -131,10 +131,9 @@ def test_cells_that_die_or_hang_cost_their_own_names_and_the_cage_holds() -> Non
         *attempts,
         HOLDS["an ordinary user without capabilities"],
         "y = x + 1\ndef hang():\n    while True: pass\ndef die(): os._exit(1)",
-        "print('begun', flush=True)\nwhile True: pass",
         "print(y)",
     ]
-    limits = msgspec.structs.replace(LIMITS, cell_seconds=3, probe_seconds=1)
+    limits = msgspec.structs.replace(LIMITS, probe_seconds=1)
     folders: list[Path] = []
 
     def start() -> ColdKernel:
@@ -143,10 +142,9 @@ def test_cells_that_die_or_hang_cost_their_own_names_and_the_cage_holds() -> Non
         return kernel
 
     run = run_notebook(notebook_of(*sources), start, limits)
-    expected = ["ok", "ok", "died", *["error"] * len(attempts), "ok", "ok", "timeout", "ok"]
+    expected = ["ok", "ok", "died", *["error"] * len(attempts), "ok", "ok", "ok"]
     assert statuses(run) == expected, run.cells
     assert (run.cells[2].reason, run.cells[2].detail) == ("exit", 3)
-    assert printed(run, len(sources) - 2) == "begun\n"
     assert printed(run) == "2\n"
     with run.probe() as probe, pytest.raises(TimedOut):
         probe.call("hang")
@@ -157,7 +155,7 @@ def test_cells_that_die_or_hang_cost_their_own_names_and_the_cage_holds() -> Non
     family = processes.descendants(run.kernel.pid)
     run.close()
     run.close()
-    assert len(folders) == 3
+    assert len(folders) == 2
     assert not any(folder.exists() for folder in folders)
     assert not [pid for pid in family if processes.is_running(pid)]
     with pytest.raises(Died):

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
+import venv
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from grader.kernel import cage, processes
@@ -21,6 +25,7 @@ from grader.kernel.caged.confine import Limits
 from grader.kernel.zygotes import Zygote, ZygoteError
 from tests.kernel.ordinary_user import ROOT, as_ordinary_user
 from tests.kernel.test_cage import HEAD, HOLDS, REFUSED
+from tests.kernel.without_torch import hide_torch
 
 LIMITS = Limits(memory_mb=512, processes=16, file_mb=16, scratch_mb=32)
 
@@ -34,6 +39,9 @@ from grader.kernel.zygotes import Zygote
 
 limits = Limits(cell_seconds=60, submission_seconds=240, probe_seconds=60)
 caged, *sources = json.loads(sys.argv[1])
+if not caged:
+    from tests.kernel.without_torch import hide_torch
+    hide_torch(sys.argv[2])
 zygote = Zygote(caged=caged)
 
 def start():
@@ -50,6 +58,7 @@ notebook.close()
 endless = run("import os\\nif os.fork() == 0:\\n    while True: pass")
 print(json.dumps({
     "uid": os.getuid(),
+    "versions": zygote.versions,
     "layers": notebook.layers,
     "cells": [[cell.status, cell.error, str(notebook.notebook.cells[cell.index].outputs)]
               for cell in notebook.cells],
@@ -120,32 +129,39 @@ def test_the_cage_holds_for_an_ordinary_user_and_ends_with_a_grader_that_is_kill
         assert told["variables"]["x"] == 41
 
 
-def test_without_a_cage_notebooks_run_and_end_with_a_grader_that_is_killed() -> None:
-    """And what the cage refuses works here, so those tests can fail."""
+def test_without_a_cage_notebooks_run_and_end_with_a_grader_that_is_killed(
+    tmp_path: Path,
+) -> None:
+    """And without torch; what the cage refuses works here, so those tests can fail."""
     cells = [
         f"SECRET = 'PATH'\nROOT = {str(ROOT)!r}\n{HEAD}",
         "assert os.path.isdir(f'{ROOT}/grader') and os.getppid() > 1",
         "os.mkdir('data'); open('data/x', 'w').write('x'); print(os.getcwd(), Path.home())",
         "%%bash\nls data",
         "raise KeyError(1)",
-        "x = 41",
+        "x = 41\ntry: import torch\nexcept ImportError: print('no torch')",
     ]
     home = Path("/home/student")
     existed = home.exists()
-    with grader_that_is_killed(sys.executable, "-c", GRADER, facts(False, *cells)) as told:
+    command = [sys.executable, "-c", GRADER, facts(False, *cells), str(tmp_path)]
+    with grader_that_is_killed(*command) as told:
         assert told["layers"] == ["rlimits"]
+        assert told["versions"].keys() == {"python", "ipython", "numpy"}
         outcomes = [status for status, _, _ in told["cells"]]
         assert outcomes == ["ok"] * 4 + ["error", "ok"], told
         assert told["variables"]["x"] == 41
     assert home.exists() == existed
 
 
-def test_a_zygote_that_is_gone_is_the_environments_fault(tmp_path: Path) -> None:
-    zygote = Zygote()
+def test_a_zygote_that_is_gone_is_the_environments_fault(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cage, "environment_without_cage", cage.environment_without_cage)
+    hide_torch(str(tmp_path))
+    zygote = Zygote(caged=False)
     folder = zygote._folder
     child = zygote.start_child(LIMITS)
-    family = {p for p in processes.descendants(os.getpid()) if processes.is_running(p)}
-    processes.kill_descendants(zygote._process.pid)
+    os.kill(zygote._process.pid, signal.SIGKILL)
     with pytest.raises(ZygoteError, match="the zygote is gone"):
         zygote.start_child(LIMITS)
     assert child.end() is None
@@ -153,7 +169,7 @@ def test_a_zygote_that_is_gone_is_the_environments_fault(tmp_path: Path) -> None
     zygote.close()
     assert not folder.exists()
     deadline = time.monotonic() + 60
-    while child.pid in family and processes.is_running(child.pid):
+    while processes.is_running(child.pid):
         assert time.monotonic() < deadline
         time.sleep(0.01)
 
@@ -189,13 +205,33 @@ def test_a_sandbox_that_fails_is_said_in_its_own_words(
         Zygote()
 
 
-def test_the_sandbox_shows_what_lies_below_its_own_folders(tmp_path: Path) -> None:
-    """A checkout, and with it the environment, may lie under /tmp."""
-    command = cage.sandbox_command(["-c", "pass"], stage=tmp_path)
-    try:
-        tmpfs = command.index("/tmp")
-        assert command[tmpfs - 1] == "--tmpfs"
-        assert all(tmpfs < place for place, word in enumerate(command) if word == "--ro-bind")
-    finally:
-        for descriptor in cage.inherited_descriptors(command):
-            os.close(descriptor)
+TRIAL = """
+import json, sys
+from grader.kernel import doctor
+outcome = doctor._trial()
+print(json.dumps([sys.prefix, outcome.failed, outcome.layers]))
+"""
+
+
+@pytest.mark.parametrize("mode", [0o755, 0o700])
+def test_the_environment_may_lie_below_a_folder_that_the_cage_hides(mode: int) -> None:
+    """In a checkout under /tmp, for one: students see another /tmp, and the environment in it."""
+    with tempfile.TemporaryDirectory(dir="/tmp") as folder:
+        venv.create(folder, with_pip=False, symlinks=True)
+        packages = next(Path(folder).glob("lib/python*/site-packages"))
+        Path(folder).chmod(mode)
+        shutil.copytree(Path(msgspec.__file__).parent, packages / "msgspec")
+        told = subprocess.run(
+            [f"{folder}/bin/python", "-c", TRIAL],
+            env={"PYTHONPATH": str(ROOT), "PATH": os.environ["PATH"]},
+            capture_output=True,
+            check=True,
+        )
+        prefix, failed, layers = json.loads(told.stdout)
+        assert prefix == folder
+        if os.getuid() == 0 and mode == 0o700:
+            assert "cannot be read by ordinary users" in failed
+            assert f"chmod -R go+rX {folder}" in failed
+        else:
+            assert not failed
+            assert "mount" in layers

@@ -13,6 +13,7 @@ import contextlib
 import ctypes
 import gc
 import os
+import random
 import signal
 import socket
 import stat
@@ -28,6 +29,7 @@ from .frames import Closed, receive_frame, send_frame
 from .shell import CapturedDescriptors, CellRunner, make_shell, seed_everything
 
 ORDER_BYTES = 1 << 20
+_seed_random = random.seed
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder().decode
 _HUGE_PAGE = 1 << 21
@@ -180,7 +182,7 @@ def run_child(shell: Any, sock: socket.socket, job: Job, namespaces: bool) -> No
             runner.run(arguments[0])
             seeded = False
         elif kind == "probe":
-            if not seeded:  # once for all forks: each begins with what is here
+            if not seeded:  # once for all forks: each begins with what is here, but for random
                 seed_everything(job.seed)
                 seeded = True
             _fork_probe(runner, descriptors, job, hidden)
@@ -201,6 +203,7 @@ def _fork_probe(
     shell = runner.shell
     with socket.socket(fileno=descriptors[0]) as channel:
         signal.pthread_sigmask(signal.SIG_SETMASK, runner.mask)
+        _seed_random(job.seed)  # Python seeds it anew in every fork
         cells = dict(shell.compile._filename_map)
         agent.serve(channel, shell.user_ns, job.message_bytes, hidden, cells)
     os._exit(0)
