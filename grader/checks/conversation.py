@@ -223,7 +223,7 @@ class StudentFunction:
             else:
                 given[key] = to_wire(value)
         record = self._conversation.record
-        record.asked = code_of_call(self.name, args, given)
+        record.asked = code_of_call(self.name, args, given, hidden=record.hidden)
         record.inputs = {
             str(place): value
             for place, value in enumerate(args)

@@ -107,18 +107,22 @@ def output_text(cell: NotebookNode) -> str:
     return "\n".join(parts)
 
 
-def code_of_call(name: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> str:
-    """Write a call as code a student can read: arrays by shape, the rest by value."""
-    shown = [_short(value) for value in args]
-    shown += [f"{key}={_short(value)}" for key, value in kwargs.items()]
+def code_of_call(
+    name: str, args: tuple[Any, ...], kwargs: Mapping[str, Any], *, hidden: bool = False
+) -> str:
+    """Write a call as code a student can read: arrays by shape, the rest by value, if not hidden."""
+    shown = [_short(value, hidden) for value in args]
+    shown += [f"{key}={_short(value, hidden)}" for key, value in kwargs.items()]
     return f"{name}({', '.join(shown)})"
 
 
-def _short(value: Any) -> str:
+def _short(value: Any, hidden: bool) -> str:
     shape = getattr(value, "shape", None)
     if shape is not None and len(shape):
         kind = "tensor" if type(value).__module__.startswith("torch") else "array"
         return f"<{kind} {'×'.join(map(str, shape))}>"
+    if hidden:
+        return "…"
     text = repr(value)
     if len(text) > 60:
         text = text[:57] + "..."

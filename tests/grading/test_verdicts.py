@@ -84,6 +84,7 @@ def test_a_hidden_check_shows_neither_inputs_nor_expected_values(warmup: Desk) -
     assert result.hidden
     assert not {"expected", "inputs"} & result.evidence.keys()
     assert not {"first", "worst", "heatmap"} & result.evidence["difference"].keys()
+    assert result.evidence["asked"] == "scale(<array 4>, …)"
 
 
 def test_a_function_under_another_name_is_found_by_what_it_does(warmup: Desk) -> None:

@@ -43,6 +43,24 @@ def test_a_large_variable_comes_when_it_is_asked_for(execute: Execute) -> None:
         assert probe.ask({"ask": "value", "target": "big"}).sum() == sum(range(1 << 20))
 
 
+def test_many_variables_that_are_too_large_together_come_as_far_as_there_is_room(
+    execute: Execute,
+) -> None:
+    run = execute(
+        "rows = {f'r{n}': [n + 0.5] * 40_000 for n in range(9)}\nglobals().update(rows); del rows",
+        "last = 5\nimport numpy as np\nfor n in range(40): globals()[f'a{n}'] = np.full(1 << 16, n)",
+    )
+    with run.probe() as probe:
+        found = probe.variables()
+        rows = [found[f"r{n}"] for n in range(9)]
+        assert rows[0] == [0.5] * 40_000
+        assert rows[8].kind == "too-large"
+        assert found["last"] == 5
+        assert len({type(found[f"a{n}"]) for n in range(40)}) == 2
+        assert probe.ask({"ask": "value", "target": "r8"}) == [8.5] * 40_000
+        assert probe.ask({"ask": "value", "target": "a39"})[0] == 39
+
+
 def test_a_table_comes_as_an_array(execute: Execute) -> None:
     run = execute("import pandas as pd\ntable = pd.DataFrame({'a': [1, 2], 'b': [3, 4]})")
     with run.probe() as probe:

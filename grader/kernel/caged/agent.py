@@ -17,20 +17,34 @@ import sys
 import traceback
 import types
 from collections.abc import Callable
-from typing import Any, Self
+from copy import deepcopy
+from typing import Any
 
 # Student code may replace builtins; these functions keep the ones of now.
 globals()["__builtins__"] = dict(vars(builtins))
 
 import numpy as np  # noqa: E402
 
+from . import wire  # noqa: E402
 from .frames import Closed, receive_frame, send_frame  # noqa: E402
+from .networks import (  # noqa: E402
+    Tracer,
+    WeightsDiffer,
+    lay_weights,
+    options_of,
+    shape_of,
+)
+from .networks import (
+    layers_with_state as layers_with_state,
+)
 from .wire import (  # noqa: E402
     Description,
     Reference,
+    Size,
     TensorValue,
     WireError,
     pack,
+    size_of,
     unpack,
 )
 
@@ -96,6 +110,8 @@ class Agent:
             return self._packed(value)
         except _Refused as refusal:
             return pack({"refused": str(refusal)}, self.limit)
+        except WeightsDiffer as difference:
+            return pack({"refused": f"weights:{difference}"}, self.limit)
         except WireError as error:
             return pack({"refused": "wire", "because": str(error)[:500]}, self.limit)
         except BaseException as error:  # whatever student code raises is an answer
@@ -136,16 +152,20 @@ class Agent:
     def variables(self, question: dict[str, Any]) -> dict[str, Any]:
         """Every variable of the notebook; what is large or no value is described."""
         found: dict[str, Any] = {}
-        left = VARIABLES_BYTES
+        left = Size(
+            nodes=wire.MAX_NODES // 2,
+            keys=wire.MAX_KEYS,
+            structure=wire.STRUCTURE_BYTES // 2,
+            arrays=min(VARIABLES_BYTES, self.limit),
+        )
         for name, value in list(self.namespace.items()):
             if type(name) is not str or name in self.hidden or name.startswith("_"):
                 continue
             if _type_of(value) is types.ModuleType or len(found) >= MAX_VARIABLES:
                 continue
             try:
-                size = len(pack(value, min(VARIABLE_BYTES, left)))
+                left = left.without(size_of(value, VARIABLE_BYTES))
                 found[name] = value
-                left -= size
             except WireError as error:
                 described = describe(value)
                 if not str(error).startswith("a value of type"):
@@ -245,7 +265,7 @@ class Agent:
         return {
             "type": type(model).__name__,
             "modules": [
-                {"path": path, "type": type(m).__name__, "options": _options(m)}
+                {"path": path, "type": type(m).__name__, "options": options_of(m)}
                 for path, m in model.named_modules()
                 if path
             ],
@@ -261,12 +281,12 @@ class Agent:
         model = self._module(question["target"])
         model.train(bool(question.get("training")))
         inputs = self._resolve(question["inputs"])
-        with _Tracer(model) as tracer, no_grad():
+        with Tracer(model) as tracer, no_grad():
             output = model(*inputs)
         return {
             "layers": tracer.layers,
             "operations": tracer.operations,
-            "output": _shape(output),
+            "output": shape_of(output),
         }
 
     def forward(self, question: dict[str, Any]) -> Any:
@@ -278,9 +298,9 @@ class Agent:
         with no_grad():
             if question["weights"] is not None:
                 model.eval()
-                with _Tracer(model) as tracer:
-                    model(*inputs)
-                _lay_weights(tracer.executed, question["weights"])
+                with Tracer(model) as tracer:
+                    model(*deepcopy(inputs))
+                lay_weights(tracer.executed, question["weights"])
             model.train(bool(question["training"]))
             return model(*inputs)
 
@@ -300,158 +320,6 @@ def _accepted(function: Any, names: list[str]) -> str:
     except (TypeError, ValueError):
         return names[0]
     return next((name for name in names if name in parameters), names[0])
-
-
-def _shape(value: Any) -> Any:
-    if isinstance(value, (tuple, list)):
-        return [_shape(v) for v in value]
-    shape = getattr(value, "shape", None)
-    return tuple(int(n) for n in shape) if shape is not None else None
-
-
-_OPTIONS = (
-    "in_channels out_channels in_features out_features num_features kernel_size stride padding "
-    "dilation groups p inplace eps momentum affine start_dim end_dim output_size negative_slope "
-    "hidden_size input_size num_layers batch_first bidirectional nonlinearity num_embeddings "
-    "embedding_dim normalized_shape dim ceil_mode"
-).split()
-
-
-def _options(module: Any) -> dict[str, Any]:
-    options: dict[str, Any] = {}
-    for name in _OPTIONS:
-        value = module.__dict__.get(name)
-        if isinstance(value, (bool, int, float, str)) or (
-            isinstance(value, tuple) and all(isinstance(v, int) for v in value)
-        ):
-            options[name] = value
-    if "bias" in module._parameters:
-        options["bias"] = module._parameters["bias"] is not None
-    return options
-
-
-_STATE = ("weight", "bias", "running_mean", "running_var")
-
-
-def _state(module: Any) -> dict[str, Any]:
-    """Own parameters and buffers, those of :data:`_STATE` first, then by registration."""
-    own = {k: v for k, v in module._parameters.items() if v is not None}
-    own |= {
-        k: v for k, v in module._buffers.items() if v is not None and k != "num_batches_tracked"
-    }
-    return {k: own[k] for k in sorted(own, key=lambda k: _STATE.index(k) if k in _STATE else 9)}
-
-
-class _Tracer:
-    """Records layers (modules without children, or with parameters of their own) and operations."""
-
-    def __init__(self, model: Any) -> None:
-        self.model = model
-        self.paths = {id(m): path for path, m in model.named_modules()}
-        self.layers: list[dict[str, Any]] = []
-        self.operations: list[dict[str, Any]] = []
-        self.executed: list[Any] = []
-        self.handles: list[Any] = []
-
-    def __enter__(self) -> Self:
-        for module in self.model.modules():
-            if not module._modules or any(p is not None for p in module._parameters.values()):
-                self.handles.append(module.register_forward_hook(self._layer))
-        self.mode = _operation_recorder(self.operations)
-        self.mode.__enter__()
-        return self
-
-    def __exit__(self, *details: object) -> None:
-        self.mode.__exit__(*details)
-        for handle in self.handles:
-            handle.remove()
-
-    def _layer(self, module: Any, inputs: Any, output: Any) -> None:
-        if not any(m is module for m in self.executed):
-            self.executed.append(module)
-        self.layers.append(
-            {
-                "path": self.paths.get(id(module), ""),
-                "type": type(module).__name__,
-                "options": _options(module),
-                "parameters": {k: tuple(v.shape) for k, v in _state(module).items()},
-                "input": _shape(inputs[0]) if inputs else None,
-                "output": _shape(output),
-            }
-        )
-
-
-def _operation_recorder(operations: list[dict[str, Any]]) -> Any:
-    """A dispatch mode that notes each ATen operation: its name, its shapes, its plain arguments."""
-    import torch
-    from torch.utils._python_dispatch import TorchDispatchMode
-
-    class Recorder(TorchDispatchMode):
-        def __torch_dispatch__(
-            self, func: Any, types: Any, args: Any = (), kwargs: Any = None
-        ) -> Any:
-            result = func(*args, **(kwargs or {}))
-            if len(operations) < 20_000:
-                operations.append(
-                    {
-                        "name": func.overloadpacket.__name__,
-                        "inputs": [tuple(a.shape) for a in args if isinstance(a, torch.Tensor)],
-                        "arguments": [
-                            list(a) if isinstance(a, (list, tuple)) else a
-                            for a in args
-                            if isinstance(a, (bool, int, float))
-                            or (
-                                isinstance(a, (list, tuple))
-                                and all(isinstance(x, (bool, int, float)) for x in a)
-                            )
-                        ],
-                        "output": _shape(result),
-                    }
-                )
-            return result
-
-    return Recorder()  # type: ignore[no-untyped-call]
-
-
-def layers_with_state(model: Any, *inputs: Any) -> list[dict[str, Any]]:
-    """Parameters and buffers of each layer that has any, in the order of a forward pass."""
-    from torch import no_grad
-
-    model.eval()
-    with _Tracer(model) as tracer, no_grad():
-        model(*inputs)
-    return [state for module in tracer.executed if (state := _state(module))]
-
-
-def _lay_weights(executed: list[Any], weights: list[dict[str, Any]]) -> None:
-    """Lay `weights`, one mapping for each layer with state, into the layers as they executed.
-
-    A bias that the given weights lack becomes zero, so a superfluous bias changes nothing.
-    """
-    import torch
-
-    stateful = [module for module in executed if _state(module)]
-    if len(stateful) != len(weights):
-        raise _Refused(f"weights:{len(stateful)} layers with weights, {len(weights)} expected")
-    for number, (module, given) in enumerate(zip(stateful, weights, strict=True)):
-        own = _state(module)
-        for name in given:
-            if name not in own:
-                raise _Refused(f"weights:layer {number} ({type(module).__name__}) has no {name}")
-        for name, tensor in own.items():
-            if name not in given:
-                if name != "bias":
-                    raise _Refused(f"weights:layer {number} ({type(module).__name__}) has {name}")
-                tensor.zero_()
-                continue
-            value = given[name]
-            squeezed = [n for n in tensor.shape if n != 1]
-            if squeezed != [n for n in value.shape if n != 1]:
-                raise _Refused(
-                    f"weights:layer {number} ({type(module).__name__}) {name} has shape "
-                    f"{tuple(tensor.shape)}, {tuple(value.shape)} expected"
-                )
-            tensor.copy_(torch.from_numpy(value).reshape(tensor.shape))
 
 
 def _torch_tensor(value: TensorValue) -> Any:

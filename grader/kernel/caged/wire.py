@@ -270,14 +270,56 @@ _BASES: list[tuple[type, Callable[[Any], Any]]] = [
 ]
 
 
+class Size(msgspec.Struct, frozen=True):
+    """How much of the bounds of one frame a value takes."""
+
+    nodes: int
+    keys: int
+    structure: int
+    arrays: int
+
+    def without(self, other: Size) -> Size:
+        """What is left of this when `other` is taken.
+
+        Raises
+        ------
+        WireError
+            If it does not fit.
+        """
+        left = [mine - theirs for mine, theirs in zip(_fields(self), _fields(other), strict=True)]
+        if min(left) < 0:
+            raise WireError("no room beside the other values")
+        return Size(*left)
+
+
+_fields = msgspec.structs.astuple
+
+
+def size_of(value: Any, limit: int) -> Size:
+    """Return what `value` takes of a frame with `limit` bytes of array data.
+
+    Raises
+    ------
+    WireError
+        As :func:`pack` does.
+    """
+    packer, structure = _packed(value, limit)
+    return Size(packer.nodes, packer.keys, len(structure), packer.size)
+
+
 def pack(value: Any, limit: int) -> bytes:
-    """Write `value` as one frame's payload of at most about `limit` bytes.
+    """Write `value` as one frame's payload, with at most `limit` bytes of array data.
 
     Raises
     ------
     WireError
         If `value` holds something without a place on the wire, or is too large.
     """
+    packer, structure = _packed(value, limit)
+    return b"".join([struct.pack(">I", len(structure)), structure, *packer.buffers])
+
+
+def _packed(value: Any, limit: int) -> tuple[_Packer, bytes]:
     packer = _Packer(limit)
     try:
         structure = _encode(packer.value(value))
@@ -287,7 +329,7 @@ def pack(value: Any, limit: int) -> bytes:
         raise WireError(f"a {type(value).__qualname__} that cannot be read: {error}") from error
     if len(structure) > STRUCTURE_BYTES:
         raise WireError(f"a structure of {len(structure)} bytes")
-    return b"".join([struct.pack(">I", len(structure)), structure, *packer.buffers])
+    return packer, structure
 
 
 # -- reading ------------------------------------------------------------------
