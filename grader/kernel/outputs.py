@@ -37,6 +37,28 @@ def joined(outputs: Iterable[NotebookNode]) -> list[NotebookNode]:
     return kept
 
 
+def size_of(outputs: Iterable[NotebookNode]) -> int:
+    """Characters that outputs hold."""
+    return sum(_size_of(output) for output in outputs)
+
+
+def _size_of(output: NotebookNode) -> int:
+    if output.output_type == "stream":
+        return len(output.text)
+    if output.output_type == "error":
+        return len(output.evalue) + sum(map(len, output.traceback))
+    return sum(len(str(value)) for value in output.data.values())
+
+
+def empty(outputs: Iterable[NotebookNode]) -> None:
+    """Take what they hold out of outputs, but for errors; later updates still find their places."""
+    for output in outputs:
+        if output.output_type == "stream":
+            output.text = ""
+        elif output.output_type != "error":
+            output.data = {}
+
+
 def overwritten(text: str) -> str:
     r"""Return what is left to see of `text`: after ``\r`` a line is written anew.
 

@@ -28,7 +28,7 @@ from nbformat import NotebookNode
 from grader.course.assignment import Limits
 from grader.kernel.caged.confine import Limits as ProcessLimits
 from grader.kernel.messages import OutputFlood
-from grader.kernel.outputs import joined
+from grader.kernel.outputs import empty, joined, size_of
 from grader.kernel.probe import Died, Probe
 from grader.kernel.processes import descendants, out_of_memory_kills
 
@@ -36,6 +36,8 @@ RECORDED = "recorded"
 """Tag of cells whose saved outputs are kept instead of running them."""
 _NO_TAG = "no cell has this tag, so nbclient leaves none out"
 _WATCH_SECONDS = 0.25
+_ALL_CELLS = 32
+"""All cells together may publish as much as so many of them, whatever their number."""
 
 Status = Literal["ok", "error", "timeout", "died", "skipped", "recorded"]
 Reason = Literal["cell-timeout", "submission-timeout", "memory", "flood", "signal", "exit"]
@@ -179,6 +181,7 @@ class _Runner:
         self.start = start
         self.limits = limits
         self.run = Run(notebook, start(), limits)
+        self.output_left = _ALL_CELLS * (limits.output_kb << 10)
         # Replays have as much time again, all together: what was right before keeps its points.
         self.replay_seconds = limits.submission_seconds
 
@@ -227,6 +230,7 @@ class _Runner:
         """Run one cell in at most `left` seconds; whatever it does comes back as a record."""
         cell = self.run.notebook.cells[index]
         kernel = self.run.kernel
+        self.output_left += size_of(cell.outputs)  # of a run before, which this one replaces
         allowed = min(self.limits.cell_seconds, left)
         # Not `timeout`: that takes whole seconds only.
         self.driver.timeout_func = lambda _: max(allowed, 0.1)  # type: ignore[assignment]
@@ -254,6 +258,9 @@ class _Runner:
             await _cancel_others()
         over_memory = not watch.cancelled() and watch.result() is None
         seconds = time.monotonic() - started
+        self.output_left -= size_of(cell.outputs)
+        if self.output_left < 0:
+            empty(cell.outputs)
         if status == "died" and reason is None:
             kernel.detach()
             ended = kernel.end()
@@ -269,7 +276,7 @@ class _Runner:
             error=error,
             reason=reason,
             detail=detail,
-            truncated=kernel.truncated,
+            truncated=kernel.truncated or self.output_left < 0,
         )
 
     async def _watch_memory(self) -> None:

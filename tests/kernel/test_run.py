@@ -411,6 +411,20 @@ def test_output_past_the_budget_is_cut_and_said(execute: Execute) -> None:
     assert len(run.notebook.cells[2].outputs) <= 257
 
 
+UPDATE = "from IPython.display import update_display\nupdate_display('z', display_id='d')"
+
+
+def test_output_of_very_many_cells_is_cut_too(execute: Execute) -> None:
+    cells = ["print('x' * 60_000)\ndisplay('y' * 5000, display_id='d')"] * 40
+    run = execute(*cells, UPDATE, "1 / 0", output_kb=64)
+    assert statuses(run) == ["ok"] * 41 + ["error"]
+    assert not run.cells[20].truncated
+    assert run.cells[39].truncated
+    kept = sum(len(text_of(cell)) for cell in run.notebook.cells)
+    assert kept <= 32 << 16
+    assert run.notebook.cells[41].outputs[0].ename == "ZeroDivisionError"
+
+
 @pytest.mark.parametrize("source", FLOODS.values(), ids=FLOODS)
 def test_an_endless_flood_ends(execute: Execute, source: str) -> None:
     run = execute("x = 1", source, "print(x)", output_kb=64, cell_seconds=3)

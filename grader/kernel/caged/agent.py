@@ -31,11 +31,9 @@ from .networks import (  # noqa: E402
     Tracer,
     WeightsDiffer,
     lay_weights,
+    layers_with_state,
     options_of,
     shape_of,
-)
-from .networks import (
-    layers_with_state as layers_with_state,
 )
 from .wire import (  # noqa: E402
     Description,
@@ -53,6 +51,8 @@ VARIABLE_BYTES = 1 << 20
 VARIABLES_BYTES = 16 << 20
 REQUEST_BYTES = 1 << 30
 MAX_VARIABLES = 2000
+
+__all__ = ["Agent", "layers_with_state", "serve"]
 
 _PLAIN_KINDS = (types.FunctionType, types.BuiltinFunctionType, types.MethodType)
 _type_of = type

@@ -18,6 +18,7 @@ class WeightsDiffer(Exception):
 
 
 def shape_of(value: Any) -> Any:
+    """Shape of a tensor; of a tuple or list of them, theirs."""
     if isinstance(value, (tuple, list)):
         return [shape_of(v) for v in value]
     shape = getattr(value, "shape", None)
@@ -33,6 +34,7 @@ _OPTIONS = (
 
 
 def options_of(module: Any) -> dict[str, Any]:
+    """Options that a module was constructed with, as far as they are plain values."""
     options: dict[str, Any] = {}
     for name in _OPTIONS:
         value = module.__dict__.get(name)
@@ -128,7 +130,7 @@ def _operation_recorder(operations: list[dict[str, Any]]) -> Any:
     return Recorder()  # type: ignore[no-untyped-call]
 
 
-def layers_withstate_of(model: Any, *inputs: Any) -> list[dict[str, Any]]:
+def layers_with_state(model: Any, *inputs: Any) -> list[dict[str, Any]]:
     """Parameters and buffers of each layer that has any, in the order of a forward pass."""
     from torch import no_grad
 
