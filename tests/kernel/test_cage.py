@@ -183,7 +183,10 @@ HOLDS = {
         "    sorted(set(kinds)) == ['/dev/null', '/memfd', 'anon_inode', 'socket'] and len(kinds) == 9), links"
     ),
     "an empty scratch folder": (
-        "assert os.listdir() == os.listdir('/tmp') == os.listdir('/dev/shm') == []\n"
+        # An environment that lies below /tmp is shown there, and nothing beside it.
+        "above = [p.name for p in Path(sys.prefix).parents if p.parent == Path('/tmp')]\n"
+        "assert os.listdir() == os.listdir('/dev/shm') == []\n"
+        "assert os.listdir('/tmp') == above\n"
         "assert Path.cwd() == Path.home() == Path('/home/student')"
     ),
     "of the repository nothing but the environment": (
@@ -252,7 +255,10 @@ subprocess.Popen(['sleep', '1000'], start_new_session=True)
 LOOK = """
 import builtins, os, pathlib, socket
 import numpy as np, torch, matplotlib
-assert os.listdir('/tmp') == os.listdir('/dev/shm') == os.listdir('.') == []
+import sys
+above = [p.name for p in pathlib.Path(sys.prefix).parents if p.parent == pathlib.Path('/tmp')]
+assert os.listdir('/dev/shm') == os.listdir('.') == []
+assert os.listdir('/tmp') == above
 assert 'LEFT' not in os.environ and not hasattr(np, 'left') and not hasattr(builtins, 'left')
 assert torch.get_default_dtype() == torch.float32 and matplotlib.rcParams['lines.linewidth'] != 77
 assert [p.name for p in pathlib.Path('/proc').glob('[0-9]*')] == ['1']

@@ -3,16 +3,30 @@
 from __future__ import annotations
 
 import base64
+import os
 import re
+import signal
+import threading
+import time
 from pathlib import PurePosixPath
 
 import pytest
 from nbformat import v4
 
+from grader.kernel import processes, run
+from grader.kernel.caged.confine import Limits
+from grader.kernel.forked import ForkedKernel
 from grader.kernel.probe import Died
-from grader.kernel.run import CellRun
-from grader.kernel.zygotes import Zygote
-from tests.kernel.notebooks import Execute, printed, statuses, text_of
+from grader.kernel.run import CellRun, process_limits
+from grader.kernel.zygotes import Child, Zygote
+from tests.kernel.notebooks import (
+    GENEROUS,
+    Execute,
+    notebook_of,
+    printed,
+    statuses,
+    text_of,
+)
 
 # -- cells that end -------------------------------------------------------------------
 
@@ -198,8 +212,6 @@ def test_files_handed_in_are_there_and_the_scratch_folder_is_writable(execute: E
 
 
 def test_a_file_with_a_name_that_leads_out_is_refused(zygote: Zygote) -> None:
-    from grader.kernel.caged.confine import Limits
-
     for name in ("../up.txt", "/etc/abs.txt"):
         with pytest.raises(ValueError, match="outside"):
             zygote.start_child(Limits(512, 8, 8, 32), files={PurePosixPath(name): b""})
@@ -274,8 +286,6 @@ def test_cells_that_died_before_stay_left_out(execute: Execute) -> None:
 def test_a_cell_that_dies_only_when_it_is_run_again_is_left_out_too(execute: Execute) -> None:
     # A replay runs in another process: the first cell sees that by the clock it left... in a name.
     moody = "import os, time\nif time.monotonic() - START > 1.5: os._exit(7)\nm = 1"
-    import time
-
     start = f"START = {time.monotonic()!r}"
     run = execute(start, "s = 5", moody, "import time\ntime.sleep(100)", "t = s", cell_seconds=3)
     assert statuses(run) == ["ok", "ok", "died", "timeout", "ok"]
@@ -349,6 +359,36 @@ def test_processes_that_want_too_much_memory_together_are_ended(
         ("died", "memory"),
         ("ok", None),
     ]
+
+
+@pytest.mark.parametrize(("kills_since_boot", "reason"), [([3, 4], "memory"), ([3, 3], "signal")])
+def test_a_process_that_the_machine_ended_for_want_of_memory_says_so(
+    zygote: Zygote,
+    monkeypatch: pytest.MonkeyPatch,
+    kills_since_boot: list[int],
+    reason: str,
+) -> None:
+    """Nothing in a notebook can send SIGKILL to its own process: the kernel of the machine does."""
+    children: list[Child] = []
+
+    def start() -> ForkedKernel:
+        children.append(zygote.start_child(process_limits(GENEROUS)))
+        return ForkedKernel(children[-1], 1 << 20)
+
+    def kill() -> None:
+        while not (children and processes.descendants(children[0].pid)):  # the cell has begun
+            time.sleep(0.01)
+        os.kill(children[0].pid, signal.SIGKILL)
+
+    counts = iter(kills_since_boot)
+    monkeypatch.setattr(run, "out_of_memory_kills", lambda: next(counts))
+    killer = threading.Thread(target=kill)
+    killer.start()
+    cell = notebook_of("import subprocess\nsubprocess.run(['sleep', '1000'])")
+    with run.run_notebook(cell, start, GENEROUS) as done:
+        assert [reason_of(cell) for cell in done.cells] == [("died", reason)]
+        assert done.cells[0].detail is None
+    killer.join()
 
 
 def test_pages_that_forks_share_are_counted_once(execute: Execute) -> None:
