@@ -175,6 +175,7 @@ class Grader:
                 process_limits(limits),
                 files=files,
                 seed=SEED,
+                output_bytes=limits.output_kb << 10,
                 message_bytes=limits.message_mb << 20,
                 caged=self._caged,
             )
