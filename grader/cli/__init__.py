@@ -1,0 +1,44 @@
+"""The command line: thin, with results on standard output and messages on standard error.
+
+Each command is a module of its own, and a line in ``COMMANDS``; :mod:`console`
+holds what they share.
+"""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from grader.cli.check import check
+from grader.cli.console import Stop
+from grader.cli.doctor import doctor
+from grader.cli.grade import grade
+from grader.cli.release import release
+
+app = typer.Typer(
+    name="grader",
+    help="Karnameh grades deep-learning coursework: it runs notebooks in a cage, judges them "
+    "against an executable reference, and writes report cards that teach.",
+    no_args_is_help=True,
+    rich_markup_mode="markdown",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+COMMANDS = (
+    grade,
+    check,
+    doctor,
+    release,
+)
+for _command in COMMANDS:
+    app.command()(_command)
+
+
+def main() -> None:
+    """Entry of the command ``grader``."""
+    try:
+        app()
+    except Stop as stop:
+        sys.exit(stop.code)

@@ -1,0 +1,153 @@
+"""``grader grade``: grade a class."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from grader.checks.reference import BrokenReference
+from grader.checks.session import BrokenChecks
+from grader.cli.console import (
+    BELOW,
+    ERROR,
+    PASSED,
+    CourseOption,
+    assignment_of,
+    course_at,
+    messages,
+    results,
+    stop,
+)
+from grader.course.assignment import Assignment
+from grader.course.course import Course
+from grader.course.errors import CourseError
+from grader.feedback import class_table
+from grader.grading.batch import Batch, default_workers, grade_batch
+from grader.grading.worker import Settings
+from grader.kernel.cage import NoCage, find_bubblewrap
+from grader.kernel.zygotes import ZygoteError
+from grader.notebook import list_submissions
+
+
+def grade(
+    slug: Annotated[
+        str | None, typer.Argument(help="The assignment; all of the course when left out.")
+    ] = None,
+    submissions: Annotated[
+        Path | None, typer.Option(help="Folder of hand-ins, SLUG/STUDENT inside.")
+    ] = None,
+    reports: Annotated[Path | None, typer.Option(help="Folder to write reports to.")] = None,
+    student: Annotated[
+        list[str] | None, typer.Option(help="Grade this student only; may be repeated.")
+    ] = None,
+    workers: Annotated[
+        int, typer.Option("-j", "--workers", min=0, help="Worker processes; 0: one a processor.")
+    ] = 0,
+    kernel: Annotated[
+        Literal["forked", "cold"],
+        typer.Option(help="forked: fast, from a warm process; cold: a new ipykernel each."),
+    ] = "forked",
+    no_cage: Annotated[
+        bool, typer.Option("--no-cage", help="Run student code unconfined. Only if you trust it.")
+    ] = False,
+    fail_under: Annotated[
+        float | None,
+        typer.Option(min=0, max=100, help="Exit with 1 if a score is below this percentage."),
+    ] = None,
+    course: CourseOption = Path(),
+) -> None:
+    """Grade hand-ins and write a report card for each.
+
+    Examples: `grader grade`, `grader grade SLUG -j 4`,
+    `grader grade SLUG --student 98123456 --fail-under 50`.
+
+    Exit codes: 0 graded, whatever the scores; 1 a score below --fail-under; 2 usage,
+    configuration, or no hand-in; 3 a card carries an error verdict.
+    """
+    read = course_at(course)
+    slugs = [slug] if slug is not None else list(read.assignments)
+    if slug is not None and slug not in read.assignments:
+        raise stop(f"no assignment {slug} in course.toml; there are: {', '.join(read.assignments)}")
+    if not no_cage and find_bubblewrap() is None:
+        raise stop(
+            "bubblewrap is not installed, and without it student code would run uncaged. "
+            "Install it (Debian, Ubuntu: apt install bubblewrap; then `grader doctor`), "
+            "or pass --no-cage if you trust every hand-in."
+        )
+    folder = submissions or read.root / "submissions"
+    target = reports or read.root / "reports"
+    code = PASSED
+    graded_any = False
+    for each in slugs:
+        assignment = assignment_of(read, each)
+        chosen = _choose(list_submissions(folder, each), student or [], folder / each)
+        if not chosen:
+            messages.print(f"{each}: no hand-in in {folder / each}", markup=False)
+            continue
+        graded_any = True
+        settings = Settings(read.root.resolve(), each, target.resolve(), kernel, not no_cage)
+        batch = _grade(read, assignment, settings, chosen, workers or default_workers())
+        code = max(code, _show(batch, each, target, fail_under))
+    if not graded_any:
+        raise stop(f"there is no hand-in to grade in {folder}")
+    raise typer.Exit(code)
+
+
+def _choose(found: Mapping[str, Path], wanted: list[str], folder: Path) -> dict[str, Path]:
+    unknown = [student for student in wanted if student not in found]
+    if unknown:
+        raise stop(f"no hand-in of {', '.join(unknown)} in {folder}")
+    return {s: p for s, p in found.items() if not wanted or s in wanted}
+
+
+def _grade(
+    course: Course,
+    assignment: Assignment,
+    settings: Settings,
+    chosen: Mapping[str, Path],
+    workers: int,
+) -> Batch:
+    try:
+        with Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeRemainingColumn(),
+            TextColumn("{task.fields[last]}"),
+            console=messages,
+            disable=not messages.is_terminal,
+        ) as progress:
+            bar = progress.add_task(assignment.slug, total=len(chosen), last="")
+            return grade_batch(
+                course,
+                assignment,
+                settings,
+                chosen,
+                workers=workers,
+                finished=lambda outcome: progress.update(bar, advance=1, last=outcome.student),
+            )
+    except (CourseError, BrokenChecks, BrokenReference, NoCage) as error:
+        raise stop(str(error)) from error
+    except ZygoteError as error:
+        raise stop(
+            f"{error}\nRun `grader doctor` to see what this machine lacks.", ERROR
+        ) from error
+
+
+def _show(batch: Batch, slug: str, reports: Path, fail_under: float | None) -> int:
+    results.print(class_table(batch.summaries))
+    messages.print(f"{slug}: {len(batch.outcomes)} graded, {reports / slug / 'index.html'}")
+    for lost in batch.lost:
+        messages.print(f"{slug}: {lost} was lost: its worker died each time", style="red")
+    if batch.has_error:
+        return ERROR
+    graded = {outcome.student for outcome in batch.outcomes}
+    if fail_under is not None and any(
+        summary.percent < fail_under for summary in batch.summaries if summary.student in graded
+    ):
+        return BELOW
+    return PASSED
