@@ -28,6 +28,7 @@ from grader.course.assignment import Limits, read_assignment
 from grader.course.course import read_course
 from grader.grading.release import solution
 from grader.grading.submission import Grader, KernelName
+from grader.grading.warm import settle
 from grader.grading.worker import occasion, write_report
 from grader.kernel.cold import ColdKernel
 from grader.kernel.forked import ForkedKernel
@@ -77,6 +78,7 @@ class Cost:
 
     def __init__(self, one: Callable[[], float], *, batches: int, size: int) -> None:
         one()
+        settle()
         measured = [self._batch(one, size) for _ in range(batches)]
         self.grader, self.kernel, self.wall = min(measured, key=lambda m: m[0] + m[1])
 

@@ -118,6 +118,28 @@ def test_structure_of_the_separable_block(student, expect):
     expect.satisfies(tuple(trace.output) == (2, 10, 4, 4), "block-changes-size-wrongly")
 
 
+@torch.no_grad()
+def expect_separable(expect, answer, ours, x) -> None:
+    def capped():
+        return ours.pointwise(ours.depthwise(x).clamp(0, 6)).clamp(0, 6)
+
+    def wrong():
+        depthwise = ours.depthwise(x)
+        return {
+            "no-activation-at-the-end": ours.pointwise(depthwise.relu()),
+            "no-activation-between": ours.pointwise(depthwise).relu(),
+            "no-activation-at-all": ours.pointwise(depthwise),
+        }
+
+    expect(answer).close(
+        ours(x),
+        atol=1e-4,
+        rtol=1e-3,
+        misconceptions=wrong,
+        alternatives={"relu6-in-v1": capped},
+    )
+
+
 @pytest.mark.part("separable", points=3)
 @pytest.mark.hidden
 def test_forward_of_the_separable_block(student, reference, expect, rng):
@@ -125,22 +147,8 @@ def test_forward_of_the_separable_block(student, reference, expect, rng):
         theirs = separable(student, in_channels, out_channels, stride)
         ours = randomise(reference.DepthwiseSeparableConv(in_channels, out_channels, stride), rng)
         x = images(rng, 2, in_channels, 9, 8)
-        with torch.no_grad():
-            depthwise = ours.depthwise(x)
-            expected = ours(x)
-            wrong = {
-                "no-activation-at-the-end": ours.pointwise(depthwise.relu()),
-                "no-activation-between": ours.pointwise(depthwise).relu(),
-                "no-activation-at-all": ours.pointwise(depthwise),
-            }
-            capped = ours.pointwise(depthwise.clamp(0, 6)).clamp(0, 6)
-        expect(theirs.forward(x, weights=module_weights(ours, x))).close(
-            expected,
-            atol=1e-4,
-            rtol=1e-3,
-            misconceptions=wrong,
-            alternatives={"relu6-in-v1": capped},
-        )
+        answer = theirs.forward(x, weights=module_weights(ours, x))
+        expect_separable(expect, answer, ours, x)
 
 
 # ---- inverted residual -----------------------------------------------------------------------------
@@ -149,7 +157,7 @@ def test_forward_of_the_separable_block(student, reference, expect, rng):
 @pytest.mark.part("inverted-residual", points=3)
 def test_structure_of_the_inverted_residual(student, expect):
     x = torch.zeros(2, 8, 8, 8)
-    trace = inverted(student, 8, 12, stride=2, expansion=6).trace(x)
+    trace = inverted(student, 8, 12, stride=2, expansion=6).trace(x, operations=True)
     show(expect, trace)
     convs = convolutions(trace)
     expect.satisfies(len(convs) == 3, "not-three-convolutions")
@@ -167,16 +175,35 @@ def test_structure_of_the_inverted_residual(student, expect):
 @pytest.mark.part("inverted-residual", points=2)
 def test_where_the_shortcut_is(student, expect):
     x = torch.zeros(2, 8, 8, 8)
-    same = inverted(student, 8, 8, stride=1, expansion=6).trace(x)
+    same = inverted(student, 8, 8, stride=1, expansion=6).trace(x, operations=True)
     expect.satisfies(len(convolutions(same)) == 3, "not-three-convolutions")
     expect.satisfies(adds_its_input(same, x), "shortcut-missing")
     for out_channels, stride in ((8, 2), (16, 1)):
-        trace = inverted(student, 8, out_channels, stride, expansion=6).trace(x)
+        trace = inverted(student, 8, out_channels, stride, expansion=6).trace(x, operations=True)
         additions = [o for o in trace.operations if o.name in ("add", "add_")]
         extra = len(convolutions(trace)) > 3
         expect.satisfies(
             not extra and not any(len(o.inputs) == 2 for o in additions), "shortcut-everywhere"
         )
+
+
+@torch.no_grad()
+def expect_inverted(expect, answer, ours, x) -> None:
+    expected = ours(x)
+
+    def wrong():
+        body = ours.layers(x)
+        with_relu = nn.Sequential(
+            *(nn.ReLU() if isinstance(layer, nn.ReLU6) else layer for layer in ours.layers)
+        )
+        return {
+            "shortcut-missing": body,
+            "activation-after-the-bottleneck": body.clamp(0, 6) + (expected - body),
+            "activation-after-the-sum": expected.clamp(0, 6),
+            "relu-for-relu6": with_relu(x) + (expected - body),
+        }
+
+    expect(answer).close(expected, atol=1e-4, rtol=1e-3, misconceptions=wrong)
 
 
 @pytest.mark.part("inverted-residual", points=3)
@@ -191,19 +218,5 @@ def test_forward_of_the_inverted_residual(student, reference, expect, rng):
         theirs = inverted(student, in_channels, out_channels, stride, t)
         ours = randomise(reference.InvertedResidual(in_channels, out_channels, stride, t), rng)
         x = images(rng, 2, in_channels, 8, 9)
-        weights = module_weights(ours, x)
-        with torch.no_grad():
-            expected = ours(x)
-            body = ours.layers(x)
-            wrong = {
-                "shortcut-missing": body,
-                "activation-after-the-bottleneck": body.clamp(0, 6) + (expected - body),
-                "activation-after-the-sum": expected.clamp(0, 6),
-            }
-            with_relu = nn.Sequential(
-                *(nn.ReLU() if isinstance(layer, nn.ReLU6) else layer for layer in ours.layers)
-            )
-            wrong["relu-for-relu6"] = with_relu(x) + (expected - body)
-        expect(theirs.forward(x, weights=weights)).close(
-            expected, atol=1e-4, rtol=1e-3, misconceptions=wrong
-        )
+        answer = theirs.forward(x, weights=module_weights(ours, x))
+        expect_inverted(expect, answer, ours, x)

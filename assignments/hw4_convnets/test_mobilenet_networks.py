@@ -1,8 +1,9 @@
 """Practice 2: the two networks and the plain one, by size, layout and forward pass."""
 
 from copy import deepcopy
-from functools import partial
+from functools import cache
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -110,17 +111,26 @@ def expect_layout(student, expect, name, layers) -> None:
     show(expect, trace, layers)
     expect.satisfies(layout(trace) == layers, "layout-not-of-the-table")
     expect.satisfies(tuple(trace.output) == (2, 10), "not-one-score-per-class")
-    larger = model.forward(torch.zeros(1, 3, 64, 64))
-    expect.satisfies(larger.array.shape == (1, 10), "not-one-score-per-class")
+    larger = model.trace(torch.zeros(1, 3, 64, 64))
+    expect.satisfies(tuple(larger.output) == (1, 10), "not-one-score-per-class")
 
 
 # ---- forward passes ------------------------------------------------------------------------------
 
 
-def randomise(model: nn.Module, rng) -> None:
-    """Give `model` random weights that keep the size of the signal through all its layers."""
+@cache
+def with_random_weights(network, width: float) -> nn.Module:
+    """Make a network whose random weights keep the size of the signal through all its layers.
+
+    The weights are the same for all students, the images are not; strides are the student's own.
+    """
+    rng = np.random.default_rng(2024)
+    with torch.device("meta"):
+        model = network(num_classes=10, width_mult=width)
+    model.to_empty(device="cpu")
     for name, tensor in model.state_dict().items():
         if name.endswith("num_batches_tracked"):
+            tensor.zero_()
             continue
         if tensor.ndim == 4:
             values = rng.normal(scale=(2 / tensor[0].numel()) ** 0.5, size=tensor.shape)
@@ -129,16 +139,21 @@ def randomise(model: nn.Module, rng) -> None:
         else:
             values = rng.normal(scale=0.2, size=tensor.shape)
         tensor.copy_(torch.tensor(values))
+    model.usual_strides = [m.stride for m in model.modules() if isinstance(m, nn.Conv2d)]
+    return model.eval()
 
 
-def take_strides(model: nn.Module, trace) -> None:
+def channels_of(model: nn.Module):
+    return [m.out_channels for m in model.modules() if isinstance(m, nn.Conv2d)]
+
+
+def take_strides(model: nn.Module, strides) -> None:
     """Give `model` the strides of the student's network, who may lower them for small images."""
     ours = [m for m in model.modules() if isinstance(m, nn.Conv2d)]
-    theirs = convolutions(trace)
-    if len(ours) != len(theirs):
-        return
-    for conv, layer in zip(ours, theirs, strict=True):
-        conv.stride = tuple(layer.options["stride"])
+    if len(ours) != len(strides):
+        strides = model.usual_strides
+    for conv, stride in zip(ours, strides, strict=True):
+        conv.stride = stride
     for block in model.modules():
         if hasattr(block, "has_shortcut"):
             inner = [m for m in block.modules() if isinstance(m, nn.Conv2d)]
@@ -156,12 +171,10 @@ def with_given_weights(student, reference, rng, name):
     for width in (0.25, 1.0):
         theirs = network(student, name, width=width)
         trace = theirs.trace(x)
-        ours = getattr(reference, name)(num_classes=10, width_mult=width).eval()
-        channels = [m.out_channels for m in ours.modules() if isinstance(m, nn.Conv2d)]
-        if [layer.options["out_channels"] for layer in convolutions(trace)] == channels:
+        ours = with_random_weights(getattr(reference, name), width)
+        if [layer.options["out_channels"] for layer in convolutions(trace)] == channels_of(ours):
             break
-    take_strides(ours, trace)
-    randomise(ours, rng)
+    take_strides(ours, [tuple(layer.options["stride"]) for layer in convolutions(trace)])
     return theirs.forward(x, weights=module_weights(ours, x)), ours, x
 
 
@@ -207,19 +220,17 @@ def judge_scores(student, expect, answer, model, x, *, variants=None, mistakes=N
     """Compare scores with those of the reference, at last with those of the student's own blocks."""
     with torch.no_grad():
         expected = model(x)
-        close = partial(
-            expect(answer).close, expected, atol=1e-3, rtol=1e-2, alternatives=variants or {}
+        expect(answer).close(
+            expected,
+            atol=1e-3,
+            rtol=1e-2,
+            alternatives=variants,
+            follow_through=lambda: scores_of_own_blocks(student, model, x),
+            misconceptions={
+                "softmax-inside-the-network": expected.softmax(dim=1),
+                **(mistakes or {}),
+            },
         )
-        try:
-            close()
-        except Failed:
-            close(
-                follow_through=scores_of_own_blocks(student, model, x),
-                misconceptions={
-                    "softmax-inside-the-network": expected.softmax(dim=1),
-                    **(mistakes or {}),
-                },
-            )
 
 
 def v1_scores(model, x, activation):
@@ -259,9 +270,8 @@ def test_layout_of_mobilenet_v1(student, reference, expect):
 @pytest.mark.hidden
 def test_forward_of_mobilenet_v1(student, reference, expect, rng):
     answer, ours, x = with_given_weights(student, reference, rng, "MobileNetV1")
-    with torch.no_grad():
-        variants = {"relu6-in-v1": v1_scores(ours, x, F.relu6)}
-        mistakes = {"no-activation-at-all": v1_scores(ours, x, nn.Identity())}
+    variants = {"relu6-in-v1": lambda: v1_scores(ours, x, F.relu6)}
+    mistakes = {"no-activation-at-all": lambda: v1_scores(ours, x, nn.Identity())}
     judge_scores(student, expect, answer, ours, x, variants=variants, mistakes=mistakes)
 
 
@@ -284,8 +294,7 @@ def test_layout_of_mobilenet_v2(student, reference, expect):
 @pytest.mark.hidden
 def test_forward_of_mobilenet_v2(student, reference, expect, rng):
     answer, ours, x = with_given_weights(student, reference, rng, "MobileNetV2")
-    with torch.no_grad():
-        mistakes = {"relu-for-relu6": with_relu(ours)(x)}
+    mistakes = {"relu-for-relu6": lambda: with_relu(ours)(x)}
     judge_scores(student, expect, answer, ours, x, mistakes=mistakes)
 
 

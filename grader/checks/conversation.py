@@ -1,7 +1,7 @@
 """A check's conversation with the student's process: calls, kept values, and how they fail.
 
-One conversation is one fork of the executed notebook. It lives as long as the
-check; what goes wrong in it leaves as a verdict with evidence.
+One conversation is one check's turn at a fork of the executed notebook; what goes
+wrong in it leaves as a verdict with evidence.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from grader.kernel.probe import Died, Probe, Raised, Refused, TimedOut
 
 
 class Conversation:
-    """Questions of one check to one fork of the notebook.
+    """Questions of one check to a fork of the notebook.
 
     Parameters
     ----------
@@ -44,7 +44,7 @@ class Conversation:
         evidence: dict[str, Any] = {"asked": asked} if asked else {}
         try:
             if self._open is None:
-                self._open = self.subject.probe()
+                self._open = self.subject.forks.lend()
             yield self._open
         except Raised as error:
             raise self._raised(name, error, evidence) from None
@@ -125,9 +125,9 @@ class Conversation:
         return Answer(value, name, "name", None, is_tensor, dtype)
 
     def close(self) -> None:
-        """End the check's probe."""
+        """Give the fork back."""
         if self._open is not None:
-            self._open.close()
+            self.subject.forks.give_back(self._open)
             self._open = None
 
 

@@ -8,7 +8,9 @@ time they come here.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import functools
+import inspect
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from typing import Any, NoReturn
 
@@ -22,6 +24,9 @@ from grader.checks.student import Student
 from grader.course.feedback import Feedback
 from grader.course.messages import say
 from grader.report import Text
+
+Known = Mapping[str, Any] | Callable[[], Mapping[str, Any]]
+"""Values by the id of their text; the mapping and each value may be functions that make them."""
 
 
 class Expectation:
@@ -47,8 +52,8 @@ class Expectation:
         *,
         atol: float = 1e-6,
         rtol: float = 1e-6,
-        misconceptions: Mapping[str, Any] | None = None,
-        alternatives: Mapping[str, Any] | None = None,
+        misconceptions: Known | None = None,
+        alternatives: Known | None = None,
         follow_through: Any = None,
     ) -> None:
         """Expect numbers of the shape of `expected` with ``|a - b| <= atol + rtol * |b|``.
@@ -56,11 +61,13 @@ class Expectation:
         Parameters
         ----------
         misconceptions
-            Known wrong values by their id in feedback.toml.
+            Known wrong values by their id in feedback.toml. Like the two below, the mapping and
+            each value in it may be a function without arguments that gives it: that is called
+            only when the answer is not right.
         alternatives
             Other right values by the id of their note.
         follow_through
-            What would be right given the student's own earlier step.
+            What would be right given the student's own earlier step; None where nothing follows.
         """
         wanted = _array(expected)
         try:
@@ -73,10 +80,11 @@ class Expectation:
         comparison = compare_close(answered, wanted, atol, rtol)
         if comparison.ok:
             return
-        for note, value in (alternatives or {}).items():
+        for note, value in _known(alternatives):
             if compare_close(answered, _array(value), atol, rtol).ok:
                 self._note(note)
                 return
+        follow_through = _made(follow_through)
         if follow_through is not None:
             carried = _array(follow_through)
             # Nothing follows from NaN: an earlier step without numbers carries nothing on.
@@ -86,7 +94,7 @@ class Expectation:
         evidence = self._evidence(
             evidence_of(comparison, answered, wanted, hidden=self._record.hidden)
         )
-        for misconception, value in (misconceptions or {}).items():
+        for misconception, value in _known(misconceptions):
             if compare_close(answered, _array(value), atol, rtol).ok:
                 self._misconception(misconception, evidence)
         raise Failed(self._difference(comparison, answered, wanted), evidence)
@@ -95,21 +103,21 @@ class Expectation:
         self,
         expected: Any,
         *,
-        misconceptions: Mapping[str, Any] | None = None,
-        alternatives: Mapping[str, Any] | None = None,
+        misconceptions: Known | None = None,
+        alternatives: Known | None = None,
     ) -> None:
         """Expect exactly `expected`: integers, texts, truth values, nested lists of them."""
         comparison = compare_equal(self.value, expected)
         if comparison.ok:
             return
-        for note, value in (alternatives or {}).items():
+        for note, value in _known(alternatives):
             if compare_equal(self.value, value).ok:
                 self._note(note)
                 return
         evidence = self._evidence(
             evidence_of(comparison, self.value, expected, hidden=self._record.hidden)
         )
-        for misconception, value in (misconceptions or {}).items():
+        for misconception, value in _known(misconceptions):
             if compare_equal(self.value, value).ok:
                 self._misconception(misconception, evidence)
         raise Failed(say("wrong-equal", name=self.name, answered=_brief(self.value)), evidence)
@@ -265,6 +273,15 @@ def _text_of_note(texts: Feedback, name: str) -> Text:
         return texts.notes[name].text
     except KeyError:
         raise LookupError(f'feedback.toml has no note "{name}"') from None
+
+
+def _made(value: Any) -> Any:
+    return value() if inspect.isroutine(value) or isinstance(value, functools.partial) else value
+
+
+def _known(values: Known | None) -> Iterator[tuple[str, Any]]:
+    for name, value in (_made(values) or {}).items():
+        yield name, _made(value)
 
 
 def _array(value: Any) -> np.ndarray[Any, Any]:

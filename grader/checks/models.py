@@ -7,9 +7,9 @@ are taken in the order in which a forward pass runs them.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 import numpy as np
@@ -22,6 +22,7 @@ from grader.course.messages import say
 from grader.kernel.caged.agent import Agent
 from grader.kernel.caged.wire import TensorValue, pack, unpack
 
+T = TypeVar("T")
 Weights = list[dict[str, npt.NDArray[Any]]]
 """For each layer with state, in the order of execution: its arrays by name (``weight``, ...)."""
 
@@ -55,7 +56,7 @@ class OperationFact(msgspec.Struct, frozen=True):
 
 
 class Trace(msgspec.Struct, frozen=True):
-    """A forward pass: layers and tensor operations in the order in which they ran."""
+    """A forward pass: layers, and tensor operations if asked for, in the order in which they ran."""
 
     layers: list[LayerFact]
     operations: list[OperationFact]
@@ -72,8 +73,9 @@ class StudentModule:
     """A model of the student's, constructed in their process when it is first needed.
 
     Its structure needs no values, so it is taken from an outline (torch's
-    device ``meta``), which costs little even for millions of parameters; a
-    model that cannot be made as an outline is made in full. Every method
+    device ``meta``), which costs little even for millions of parameters, and so
+    does a forward pass under given weights; a model that cannot be made as an
+    outline, or holds values besides the given ones, is made in full. Every method
     raises ``Failed`` or ``Missing`` when the model cannot be constructed.
     """
 
@@ -106,17 +108,29 @@ class StudentModule:
             raise Failed(say("died", name=self.name)) from error
 
     @cached_property
-    def _structure(self) -> _Structure:
-        structure: _Structure
-        if "handle" not in self.__dict__:
+    def _outline(self) -> Handle | None:
+        """The model without values; None when it cannot be made so."""
+        if "handle" in self.__dict__:
+            return None
+        try:
+            return self._function.outlined(*self._args, **self._kwargs)
+        except Failed:
+            return None  # constructing it in full tells what is really wrong, if anything is
+
+    def _of_outline(self, question: Callable[[Handle], T]) -> T:
+        """Ask the outline where that can answer, else the model in full."""
+        if self._outline is not None:
             try:
-                outline = self._function.outlined(*self._args, **self._kwargs)
-                structure = self._facts(outline, _Structure, "modules")
+                return question(self._outline)
             except Failed:
-                pass  # constructing it in full tells what is really wrong, if anything is
-            else:
-                return structure
-        structure = self._facts(self.handle, _Structure, "modules")
+                pass
+        return question(self.handle)
+
+    @cached_property
+    def _structure(self) -> _Structure:
+        structure: _Structure = self._of_outline(
+            lambda handle: self._facts(handle, _Structure, "modules")
+        )
         return structure
 
     @property
@@ -134,10 +148,14 @@ class StudentModule:
         """Number of parameters."""
         return sum(int(np.prod(shape)) for _, shape, _ in self.parameters)
 
-    def trace(self, *inputs: Any, training: bool = False) -> Trace:
-        """Layers and operations that a forward pass of `inputs` runs."""
+    def trace(self, *inputs: Any, training: bool = False, operations: bool = False) -> Trace:
+        """Layers that a forward pass of `inputs` runs; with `operations` those, too."""
         given = [_tensor(x) for x in inputs]
-        trace: Trace = self._facts(self.handle, Trace, "trace", inputs=given, training=training)
+        trace: Trace = self._of_outline(
+            lambda handle: self._facts(
+                handle, Trace, "trace", inputs=given, training=training, operations=operations
+            )
+        )
         return trace
 
     def forward(
@@ -147,14 +165,19 @@ class StudentModule:
         self._conversation.record.asked = (
             f"{self.name}(...)({', '.join(_shape(x) for x in inputs)})"
         )
-        question = {
-            "ask": "forward",
-            "target": self.handle.reference,
-            "inputs": [_tensor(x) for x in inputs],
-            "weights": weights,
-            "training": training,
-        }
-        return self._conversation.ask(self.name, lambda probe: probe.ask(question))
+        given = [_tensor(x) for x in inputs]
+
+        def run(handle: Handle) -> Answer:
+            question = {
+                "ask": "forward",
+                "target": handle.reference,
+                "inputs": given,
+                "weights": weights,
+                "training": training,
+            }
+            return self._conversation.ask(self.name, lambda probe: probe.ask(question))
+
+        return run(self.handle) if weights is None else self._of_outline(run)
 
 
 def _shape(value: Any) -> str:
@@ -170,9 +193,10 @@ def _tensor(value: Any) -> Any:
     return to_wire(value)
 
 
-def trace_module(model: Any, *inputs: Any) -> Trace:
+def trace_module(model: Any, *inputs: Any, operations: bool = False) -> Trace:
     """Trace a model of the grader's own process as :meth:`StudentModule.trace` does a student's."""
-    answer = Agent({"model": model}, 1 << 30).trace({"target": "model", "inputs": list(inputs)})
+    question = {"target": "model", "inputs": list(inputs), "operations": operations}
+    answer = Agent({"model": model}, 1 << 30).trace(question)
     return msgspec.convert(unpack(pack(answer, 1 << 30)), Trace, strict=False)
 
 

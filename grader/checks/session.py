@@ -59,6 +59,7 @@ class Judge:
     def judge(self, subject: Subject) -> tuple[list[Judged], list[Trouble]]:
         """Run every check on `subject`."""
         self._session.config.stash[plugin.SUBJECT] = subject
+        subject.forks.shared = True
         items = self._session.items
         judged: list[Judged] = []
         troubles: list[Trouble] = []
@@ -66,22 +67,35 @@ class Judge:
             if check.hidden and not self._with_hidden:
                 judged.append(self._postponed(check))
                 continue
-            self._calls.clear()
-            started = time.perf_counter()
             following = items[(place + 1) % len(items)]
-            runtestprotocol(item, log=False, nextitem=following)
-            seconds = time.perf_counter() - started
-            failure = next((c.excinfo for c in self._calls if c.excinfo is not None), None)
-            error = None if failure is None else failure.value
-            if isinstance(error, KeyboardInterrupt):
-                raise error
-            record = plugin.record_of(item) or Record(hidden=check.hidden)
-            judged.append(self._judged(check, error, record, seconds))
-            if judged[-1].verdict == "error" and error is not None:
+            result, error = self._run(item, check, following)
+            if result.verdict != "passed" and subject.forks.used_before:
+                subject.forks.end()
+                result, error = self._run(item, check, following)
+            if result.verdict != "passed":
+                subject.forks.end()
+            judged.append(result)
+            if result.verdict == "error" and error is not None:
                 text = "".join(traceback.format_exception(error))
                 troubles.append(Trouble(check.id, text[-8000:]))
-            plugin.forget(item)
+        subject.forks.end()
         return judged, troubles
+
+    def _run(
+        self, item: pytest.Item, check: Check, following: pytest.Item
+    ) -> tuple[Judged, BaseException | None]:
+        """Run one check once; return its result and what it raised."""
+        self._calls.clear()
+        started = time.perf_counter()
+        runtestprotocol(item, log=False, nextitem=following)
+        seconds = time.perf_counter() - started
+        failure = next((c.excinfo for c in self._calls if c.excinfo is not None), None)
+        error = None if failure is None else failure.value
+        if isinstance(error, KeyboardInterrupt):
+            raise error
+        record = plugin.record_of(item) or Record(hidden=check.hidden)
+        plugin.forget(item)
+        return self._judged(check, error, record, seconds), error
 
     def without_answers(
         self, verdict: Verdict, message: Text

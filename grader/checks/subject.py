@@ -11,6 +11,7 @@ import numpy as np
 from nbformat import NotebookNode
 
 from grader.checks.environment import blame
+from grader.checks.forks import Forks
 from grader.course.assignment import Assignment
 from grader.course.feedback import Feedback
 from grader.kernel.caged.wire import Description
@@ -39,6 +40,7 @@ class Subject:
         self.student = student
         self.submitted = submitted
         self.run = run
+        self.forks = Forks(run.probe)
 
     @property
     def texts(self) -> Feedback:
@@ -54,7 +56,7 @@ class Subject:
     def variables(self) -> Mapping[str, Any]:
         """All variables of the executed notebook, fetched once; empty when that is impossible."""
         try:
-            with self.run.probe() as probe:
+            with self.probe() as probe:
                 return probe.variables()
         except (Died, TimedOut, Raised, Refused):
             return {}
@@ -70,7 +72,7 @@ class Subject:
         return None if cell is None else self.environment.get(cell)
 
     def probe(self) -> Probe:
-        """Fork the executed notebook for one check."""
+        """Fork the executed notebook for one use; checks share :attr:`forks`."""
         return self.run.probe()
 
     def cell_of(self, name: str | None) -> int | None:

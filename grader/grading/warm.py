@@ -7,6 +7,7 @@ hand-in after another without collecting the checks again.
 
 from __future__ import annotations
 
+import gc
 import queue
 import threading
 from collections.abc import Callable
@@ -18,6 +19,15 @@ from grader.checks.scoring import Marks
 from grader.checks.session import Judge, run_session
 from grader.course.assignment import Assignment
 from grader.grading.submission import Graded, Grader, KernelName
+
+
+def settle() -> None:
+    """Keep the garbage collector from what is there now, and stays: the libraries, the checks.
+
+    It would walk through all of it again and again for the little that a hand-in leaves.
+    """
+    gc.collect()
+    gc.freeze()
 
 
 class WarmGrader:
@@ -56,6 +66,7 @@ class WarmGrader:
 
     def _serve(self, judge: Judge) -> None:
         kernel, caged, marks = self._options
+        warm = False
         with Grader(judge, kernel=kernel, caged=caged, marks=marks) as grader:
             while (item := self._tasks.get()) is not None:
                 student, path, future = item
@@ -63,6 +74,9 @@ class WarmGrader:
                     future.set_result(grader.grade(student, path))
                 except Exception as error:  # noqa: BLE001 - told to whoever waits
                     future.set_exception(error)
+                if not warm:
+                    settle()
+                    warm = True
 
     def grade(self, student: str, path: Path) -> Graded:
         """Grade one hand-in.

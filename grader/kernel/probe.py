@@ -1,8 +1,7 @@
 """Questions to an executed notebook, each probe a fork of it.
 
-A probe lives as long as the check that opened it: what one check's calls
-break, no other check sees. Its process is ended when the probe closes,
-whatever it does.
+What the calls of a probe change or break, no other probe sees. Its process is
+ended when the probe closes, whatever it does.
 """
 
 from __future__ import annotations
@@ -74,7 +73,7 @@ class Probe:
     sock
         Stream socket to the fork.
     seconds
-        Time that all its answers together may take.
+        Time that all its answers together may take, from its start or the last :meth:`begin`.
     message_bytes
         Largest answer that is read.
     memory_bytes
@@ -96,7 +95,7 @@ class Probe:
         before: frozenset[int],
     ) -> None:
         self._sock = sock
-        self._left = seconds
+        self._seconds = self._left = seconds
         self._limit = message_bytes + wire.STRUCTURE_BYTES + 64
         self._memory = memory_bytes
         self._notebook = notebook
@@ -153,6 +152,11 @@ class Probe:
         except msgspec.ValidationError as error:
             raise wire.WireError(str(error)) from error
         raise Raised(raised.type[:100], raised.message[:2000], tuple(raised.frames[:20]))
+
+    def begin(self) -> None:
+        """Begin anew for another check: seeds as at the start, nothing kept, all the time again."""
+        self._left = self._seconds
+        self.ask({"ask": "begin"})
 
     def variables(self) -> dict[str, Any]:
         """All variables of the notebook; large ones and objects as descriptions."""

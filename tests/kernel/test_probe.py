@@ -429,7 +429,9 @@ def test_the_structure_of_a_model_is_told(network: Run) -> None:
 def test_a_forward_pass_is_traced_in_the_order_in_which_it_runs(network: Run) -> None:
     with network.probe() as probe:
         model = probe.call("Anders", keep=True)
-        told = probe.ask({"ask": "trace", "target": model, "inputs": [tensor(images())]})
+        question = {"ask": "trace", "target": model, "inputs": [tensor(images())]}
+        assert probe.ask(question)["operations"] == []
+        told = probe.ask({**question, "operations": True})
     assert [layer["path"] for layer in told["layers"]] == ["eins", "norm", "z"]
     assert told["layers"][0]["output"] == (3, 4, 5, 5)
     names = [operation["name"] for operation in told["operations"]]

@@ -28,12 +28,16 @@ import numpy as np  # noqa: E402
 from . import wire  # noqa: E402
 from .frames import Closed, receive_frame, send_frame  # noqa: E402
 from .networks import (  # noqa: E402
+    Order,
     Tracer,
     WeightsDiffer,
+    fill_with_zeros,
+    is_outline,
     lay_weights,
     layers_with_state,
     options_of,
     shape_of,
+    values_of,
 )
 from .wire import (  # noqa: E402
     Description,
@@ -84,13 +88,16 @@ class Agent:
         limit: int,
         hidden: frozenset[str] = frozenset(),
         cells: dict[str, int] | None = None,
+        seed: Callable[[], None] = lambda: None,
     ) -> None:
         self.namespace = namespace
+        self.seed = seed
         self.hidden = hidden
         self.cells = cells or {}
         self.limit = limit
         self.kept: list[Any] = []
         self.questions: dict[str, Callable[[dict[str, Any]], Any]] = {
+            "begin": self.begin,
             "variables": self.variables,
             "value": self.value,
             "array": self.array,
@@ -148,6 +155,14 @@ class Agent:
     def _keep(self, value: Any) -> Reference:
         self.kept.append(value)
         return Reference(len(self.kept) - 1)
+
+    def begin(self, question: dict[str, Any]) -> None:
+        """Forget what was kept, and seed all generators as they were at the start."""
+        self.kept.clear()
+        torch = sys.modules.get("torch")
+        if torch is not None:
+            torch.set_grad_enabled(True)
+        self.seed()
 
     def variables(self, question: dict[str, Any]) -> dict[str, Any]:
         """Every variable of the notebook; what is large or no value is described."""
@@ -275,13 +290,15 @@ class Agent:
         }
 
     def trace(self, question: dict[str, Any]) -> dict[str, Any]:
-        """Layers and tensor operations in the order in which a forward pass runs them."""
+        """Layers in the order in which a forward pass runs them, if asked with its operations."""
         from torch import no_grad
 
         model = self._module(question["target"])
         model.train(bool(question.get("training")))
         inputs = self._resolve(question["inputs"])
-        with Tracer(model) as tracer, no_grad():
+        if is_outline(model):
+            fill_with_zeros(model)
+        with Tracer(model, operations=bool(question.get("operations"))) as tracer, no_grad():
             output = model(*inputs)
         return {
             "layers": tracer.layers,
@@ -290,17 +307,25 @@ class Agent:
         }
 
     def forward(self, question: dict[str, Any]) -> Any:
-        """Forward pass, if asked under given weights laid into the layers as they execute."""
+        """Forward pass, if asked under given weights laid into the layers as they execute.
+
+        An outline gets its values here: all of them given, or it is refused.
+        """
         from torch import no_grad
 
         model = self._module(question["target"])
         inputs = self._resolve(question["inputs"])
+        weights = question["weights"]
         with no_grad():
-            if question["weights"] is not None:
+            if weights is not None:
+                if outline := is_outline(model):
+                    fill_with_zeros(model)
                 model.eval()
-                with Tracer(model) as tracer:
+                with Order(model) as order:
                     model(*deepcopy(inputs))
-                lay_weights(tracer.executed, question["weights"])
+                laid = lay_weights(order.executed, weights)
+                if outline and not laid.issuperset(map(id, values_of(model))):
+                    raise _Refused("outline")
             model.train(bool(question["training"]))
             return model(*inputs)
 
@@ -337,6 +362,7 @@ def serve(
     limit: int,
     hidden: frozenset[str] = frozenset(),
     cells: dict[str, int] | None = None,
+    seed: Callable[[], None] = lambda: None,
 ) -> None:
     """Answer questions on `sock` until the grader closes it.
 
@@ -352,6 +378,8 @@ def serve(
         Names that the shell itself put into the namespace.
     cells
         Execution count by code file name, so that an exception can name its cell.
+    seed
+        Brings every random generator into the state in which a question finds it.
 
     Standard output of the student's functions is dropped here: their answer
     is what they return.
@@ -360,10 +388,8 @@ def serve(
     for descriptor in (1, 2):
         os.dup2(sink, descriptor)
     sys.stdout = sys.stderr = io.TextIOWrapper(io.FileIO(sink, "w"), errors="replace")
-    torch = sys.modules.get("torch")
-    if torch is not None:
-        torch.set_grad_enabled(True)
-    agent = Agent(namespace, limit, hidden, cells)
+    agent = Agent(namespace, limit, hidden, cells, seed)
+    agent.begin({})
     while True:
         try:
             payload, _ = receive_frame(sock, REQUEST_BYTES)

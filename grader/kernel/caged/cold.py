@@ -107,13 +107,13 @@ def fork_probe(shell: Any, path: str) -> None:
         gc.disable()
         with socket.socket(socket.AF_UNIX) as channel:
             channel.connect(path)
-            seed_everything(_State.seed)
             agent.serve(
                 channel,
                 shell.user_ns,
                 _State.message_bytes,
                 _State.hidden,
                 dict(shell.compile._filename_map),
+                lambda: seed_everything(_State.seed),
             )
     finally:
         os._exit(0)

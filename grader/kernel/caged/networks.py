@@ -7,7 +7,10 @@ depends on what a student called them or in which order they were registered.
 from __future__ import annotations
 
 import builtins
+from contextlib import nullcontext
 from typing import Any, Self
+
+import numpy as np
 
 # Student code may replace builtins; these functions keep the ones of now.
 globals()["__builtins__"] = dict(vars(builtins))
@@ -47,45 +50,88 @@ def options_of(module: Any) -> dict[str, Any]:
     return options
 
 
+_COUNTERS = "num_batches_tracked"
 _STATE = ("weight", "bias", "running_mean", "running_var")
 
 
 def state_of(module: Any) -> dict[str, Any]:
     """Own parameters and buffers, those of :data:`_STATE` first, then by registration."""
     own = {k: v for k, v in module._parameters.items() if v is not None}
-    own |= {
-        k: v for k, v in module._buffers.items() if v is not None and k != "num_batches_tracked"
-    }
+    own |= {k: v for k, v in module._buffers.items() if v is not None and k != _COUNTERS}
     return {k: own[k] for k in sorted(own, key=lambda k: _STATE.index(k) if k in _STATE else 9)}
 
 
-class Tracer:
-    """Records layers (modules without children, or with parameters of their own) and operations."""
+def is_layer(module: Any) -> bool:
+    """Whether a module computes itself: it has no children, or parameters of its own."""
+    return not module._modules or any(p is not None for p in module._parameters.values())
+
+
+def values_of(model: Any) -> list[Any]:
+    """All tensors of a model whose values decide what a forward pass gives."""
+    buffers = [b for name, b in model.named_buffers() if not name.endswith(_COUNTERS)]
+    return [*model.parameters(), *buffers]
+
+
+def is_outline(model: Any) -> bool:
+    """Whether a model was made without values."""
+    return any(tensor.is_meta for tensor in values_of(model))
+
+
+def fill_with_zeros(model: Any) -> None:
+    """Give an outline values: zeros, of which memory is made when they are written to first."""
+    import torch
+
+    def zeros(tensor: Any) -> Any:
+        if tensor.dtype != torch.float32:
+            return torch.zeros(tensor.shape, dtype=tensor.dtype)
+        return torch.from_numpy(np.zeros(tuple(tensor.shape), np.float32))
+
+    model._apply(zeros)
+
+
+class Order:
+    """Notes the layers in the order in which they run: see :func:`is_layer`."""
 
     def __init__(self, model: Any) -> None:
         self.model = model
-        self.paths = {id(m): path for path, m in model.named_modules()}
-        self.layers: list[dict[str, Any]] = []
-        self.operations: list[dict[str, Any]] = []
         self.executed: list[Any] = []
         self.handles: list[Any] = []
 
     def __enter__(self) -> Self:
         for module in self.model.modules():
-            if not module._modules or any(p is not None for p in module._parameters.values()):
+            if is_layer(module):
                 self.handles.append(module.register_forward_hook(self._layer))
-        self.mode = _operation_recorder(self.operations)
-        self.mode.__enter__()
         return self
 
     def __exit__(self, *details: object) -> None:
-        self.mode.__exit__(*details)
         for handle in self.handles:
             handle.remove()
 
     def _layer(self, module: Any, inputs: Any, output: Any) -> None:
         if not any(m is module for m in self.executed):
             self.executed.append(module)
+
+
+class Tracer(Order):
+    """Describes the layers, and with `operations` the tensor operations, at several times the cost."""
+
+    def __init__(self, model: Any, *, operations: bool = False) -> None:
+        super().__init__(model)
+        self.paths = {id(m): path for path, m in model.named_modules()}
+        self.layers: list[dict[str, Any]] = []
+        self.operations: list[dict[str, Any]] = []
+        self.mode = _operation_recorder(self.operations) if operations else nullcontext()
+
+    def __enter__(self) -> Self:
+        self.mode.__enter__()
+        return super().__enter__()
+
+    def __exit__(self, *details: object) -> None:
+        self.mode.__exit__(*details)
+        super().__exit__(*details)
+
+    def _layer(self, module: Any, inputs: Any, output: Any) -> None:
+        super()._layer(module, inputs, output)
         self.layers.append(
             {
                 "path": self.paths.get(id(module), ""),
@@ -135,27 +181,29 @@ def layers_with_state(model: Any, *inputs: Any) -> list[dict[str, Any]]:
     from torch import no_grad
 
     model.eval()
-    with Tracer(model) as tracer, no_grad():
+    with Order(model) as order, no_grad():
         model(*inputs)
-    return [state for module in tracer.executed if (state := state_of(module))]
+    return [state for module in order.executed if (state := state_of(module))]
 
 
-def lay_weights(executed: list[Any], weights: list[dict[str, Any]]) -> None:
+def lay_weights(executed: list[Any], weights: list[dict[str, Any]]) -> set[int]:
     """Lay `weights`, one mapping for each layer with state, into the layers as they executed.
 
-    A bias that the given weights lack becomes zero, so a superfluous bias changes nothing.
+    Returns the identities of the tensors that have values now. A bias that the given weights lack becomes zero, so a superfluous bias changes nothing.
     """
     import torch
 
     stateful = [module for module in executed if state_of(module)]
     if len(stateful) != len(weights):
         raise WeightsDiffer(f"{len(stateful)} layers with weights, {len(weights)} expected")
+    laid = set()
     for number, (module, given) in enumerate(zip(stateful, weights, strict=True)):
         own = state_of(module)
         for name in given:
             if name not in own:
                 raise WeightsDiffer(f"layer {number} ({type(module).__name__}) has no {name}")
         for name, tensor in own.items():
+            laid.add(id(tensor))
             if name not in given:
                 if name != "bias":
                     raise WeightsDiffer(f"layer {number} ({type(module).__name__}) has {name}")
@@ -169,3 +217,4 @@ def lay_weights(executed: list[Any], weights: list[dict[str, Any]]) -> None:
                     f"{tuple(tensor.shape)}, {tuple(value.shape)} expected"
                 )
             tensor.copy_(torch.from_numpy(value).reshape(tensor.shape))
+    return laid

@@ -11,9 +11,9 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import functools
 import gc
 import os
-import random
 import signal
 import socket
 import stat
@@ -29,7 +29,6 @@ from .frames import Closed, receive_frame, send_frame
 from .shell import CapturedDescriptors, CellRunner, make_shell, seed_everything
 
 ORDER_BYTES = 1 << 20
-_seed_random = random.seed
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder().decode
 _HUGE_PAGE = 1 << 21
@@ -52,11 +51,12 @@ def import_libraries() -> dict[str, str]:
         torch.set_num_threads(1)
         with contextlib.suppress(RuntimeError):
             torch.set_num_interop_threads(1)
-        # The first backward pass and the first trace set up much that every child would repeat.
-        model = torch.nn.Sequential(torch.nn.Conv2d(1, 1, 1), torch.nn.BatchNorm2d(1))
-        model(torch.ones(2, 1, 2, 2)).sum().backward()
-        question = {"target": "model", "inputs": [torch.ones(2, 1, 2, 2)]}
+        # The first passes, traces and outlines set up much that every child would repeat.
+        with torch.device("meta"):
+            model = torch.nn.Sequential(torch.nn.Conv2d(1, 1, 1), torch.nn.BatchNorm2d(1))
+        question = {"target": "model", "inputs": [torch.ones(2, 1, 2, 2)], "operations": True}
         agent.Agent({"model": model}, ORDER_BYTES).trace(question)
+        model(torch.ones(2, 1, 2, 2)).sum().backward()
         versions["torch"] = str(torch.__version__)
     return versions
 
@@ -171,7 +171,6 @@ def run_child(shell: Any, sock: socket.socket, job: Job, namespaces: bool) -> No
     runner = CellRunner(shell, sock, job.output_bytes, captured)
     hidden = frozenset(shell.user_ns)
     seed_everything(job.seed)
-    seeded = False
     while True:
         try:
             payload, descriptors = receive_frame(sock, ORDER_BYTES << 6, fds=1)
@@ -180,11 +179,7 @@ def run_child(shell: Any, sock: socket.socket, job: Job, namespaces: bool) -> No
         kind, *arguments = _decode(payload)
         if kind == "execute":
             runner.run(arguments[0])
-            seeded = False
         elif kind == "probe":
-            if not seeded:  # once for all forks: each begins with what is here, but for random
-                seed_everything(job.seed)
-                seeded = True
             _fork_probe(runner, descriptors, job, hidden)
 
 
@@ -203,9 +198,9 @@ def _fork_probe(
     shell = runner.shell
     with socket.socket(fileno=descriptors[0]) as channel:
         signal.pthread_sigmask(signal.SIG_SETMASK, runner.mask)
-        _seed_random(job.seed)  # Python seeds it anew in every fork
         cells = dict(shell.compile._filename_map)
-        agent.serve(channel, shell.user_ns, job.message_bytes, hidden, cells)
+        seed = functools.partial(seed_everything, job.seed)
+        agent.serve(channel, shell.user_ns, job.message_bytes, hidden, cells, seed)
     os._exit(0)
 
 

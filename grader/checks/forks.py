@@ -1,0 +1,65 @@
+"""Forks of the executed notebook, one after another lent to the checks.
+
+A fork costs more than most checks ask of it. So a check that passed leaves its
+fork to the next one; a check that comes to anything else in such a fork is
+judged again in a fresh one, and only what it comes to there counts: nothing
+that earlier calls changed, broke or used up can cost a check. A fork in which
+a check did not pass is ended.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from grader.kernel.probe import Died, Probe, Raised, Refused, TimedOut
+
+
+class Forks:
+    """Lends one fork at a time.
+
+    Parameters
+    ----------
+    fork
+        Forks the executed notebook.
+
+    Attributes
+    ----------
+    shared
+        Whether a fork that was given back is lent again; else each is used once.
+    used_before
+        Whether the fork that was lent last had answered another check.
+    """
+
+    def __init__(self, fork: Callable[[], Probe]) -> None:
+        self._fork = fork
+        self._idle: Probe | None = None
+        self.shared = False
+        self.used_before = False
+
+    def lend(self) -> Probe:
+        """Return a fork in the state in which the notebook's last cell left it."""
+        probe, self._idle = self._idle, None
+        self.used_before = False
+        if probe is not None:
+            try:
+                probe.begin()
+            except (Died, TimedOut, Raised, Refused):
+                probe.close()
+            else:
+                self.used_before = True
+                return probe
+        return self._fork()
+
+    def give_back(self, probe: Probe) -> None:
+        """Take back what was lent, for the next check or to end it."""
+        if self.shared and self._idle is None:
+            self._idle = probe
+        else:
+            probe.close()
+
+    def end(self) -> None:
+        """End the fork that waits for the next check; that one gets a fresh one."""
+        if self._idle is not None:
+            self._idle.close()
+            self._idle = None
+        self.used_before = False
