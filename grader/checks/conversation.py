@@ -48,10 +48,14 @@ class Conversation:
             yield self._open
         except Raised as error:
             raise self._raised(name, error, evidence) from None
-        except TimedOut:
+        except TimedOut as timeout:
             evidence |= {"kind": "timeout"}
-            seconds = self.subject.run.limits.probe_seconds
-            raise Failed(say("timed-out", name=name, seconds=seconds), evidence) from None
+            limits = self.subject.run.limits
+            if timeout.whole:
+                text = say("judging-timed-out", name=name, seconds=limits.judging_seconds)
+            else:
+                text = say("timed-out", name=name, seconds=limits.probe_seconds)
+            raise Failed(text, evidence) from None
         except Died:
             evidence |= {"kind": "exception"}
             raise Failed(say("died", name=name), evidence) from None

@@ -57,11 +57,16 @@ class Question(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What one hand-in may use, in the units that the names say (KB and MB are binary)."""
+    """What one hand-in may use, in the units that the names say (KB and MB are binary).
+
+    Seconds are CPU time of the student's processes: of one cell, of all cells, of what one check
+    asks, of what all checks ask. By the clock each is three times as long.
+    """
 
     cell_seconds: Annotated[float, ruled(between(_TENTH, 86_400))] = 30.0
     submission_seconds: Annotated[float, ruled(between(_TENTH, 604_800))] = 300.0
     probe_seconds: Annotated[float, ruled(between(_TENTH, 3_600))] = 10.0
+    judging_seconds: Annotated[float, ruled(between(_TENTH, 86_400))] = 120.0
     memory_mb: Annotated[int, ruled(between(256, 1_048_576))] = 2048
     processes: Annotated[int, ruled(between(1, 4_096))] = 64
     file_mb: Annotated[int, ruled(between(1, 65_536))] = 64
@@ -242,11 +247,14 @@ def _check_ids(file: Path, questions: tuple[Question, ...], problems: Problems) 
 
 
 def _check_limits(file: Path, limits: Limits, problems: Problems) -> None:
-    for name in ("cell_seconds", "probe_seconds"):
-        seconds = getattr(limits, name)
-        if seconds > limits.submission_seconds:
-            problem = f"{seconds:g} is more than submission_seconds ({limits.submission_seconds:g})"
-            remedy = "lower it, or raise submission_seconds"
+    for name, whole in (
+        ("cell_seconds", "submission_seconds"),
+        ("probe_seconds", "judging_seconds"),
+    ):
+        seconds, most = getattr(limits, name), getattr(limits, whole)
+        if seconds > most:
+            problem = f"{seconds:g} is more than {whole} ({most:g})"
+            remedy = f"lower it, or raise {whole}"
             problems.add(file, f"limits.{name}", Complaint(problem, remedy))
 
 

@@ -14,6 +14,7 @@ from typing import Any, Self
 import msgspec
 
 from grader.kernel import processes
+from grader.kernel.allowance import Allowance
 from grader.kernel.caged import frames, wire
 
 
@@ -52,7 +53,17 @@ class Refused(Exception):
 
 
 class TimedOut(Exception):
-    """No answer within the time of a probe."""
+    """No answer within the time of a probe.
+
+    Attributes
+    ----------
+    whole
+        Whether the time for judging the whole hand-in was over before the question was asked.
+    """
+
+    def __init__(self, *, whole: bool = False) -> None:
+        super().__init__("the whole hand-in" if whole else "one probe")
+        self.whole = whole
 
 
 class Died(Exception):
@@ -73,7 +84,10 @@ class Probe:
     sock
         Stream socket to the fork.
     seconds
-        Time that all its answers together may take, from its start or the last :meth:`begin`.
+        CPU time of its processes that all its answers together may take, from its start or the last
+        :meth:`begin`; by the clock :data:`~grader.kernel.allowance.PATIENCE` times as much.
+    judging
+        What is left for all probes of this notebook; who starts while some is left, has all its own.
     message_bytes
         Largest answer that is read.
     memory_bytes
@@ -89,13 +103,18 @@ class Probe:
         sock: socket.socket,
         *,
         seconds: float,
+        judging: Allowance,
         message_bytes: int,
         memory_bytes: int,
         notebook: int,
         before: frozenset[int],
     ) -> None:
         self._sock = sock
-        self._seconds = self._left = seconds
+        self._seconds = seconds
+        self._left = Allowance(seconds)
+        self._judging = judging
+        self._used_before = 0.0
+        self._asked = time.monotonic()
         self._limit = message_bytes + wire.STRUCTURE_BYTES + 64
         self._memory = memory_bytes
         self._notebook = notebook
@@ -114,30 +133,53 @@ class Probe:
         payload = wire.pack(dict(question), 1 << 30)
         if self._failed is not None:  # what follows in the stream may be anything
             raise self._failed
-        started = time.monotonic()
-        deadline = started + self._left
+        self._asked = time.monotonic()
+        deadline = self._asked + self._left.wall
         try:
-            self._sock.settimeout(max(0.001, self._left))
+            self._watch_time()
+            self._sock.settimeout(max(0.001, self._left.wall))
             frames.send_frame(self._sock, payload)
-            answer, _ = frames.receive_frame(
-                self._sock, self._limit, deadline, watch=self._watch_memory
-            )
+            answer, _ = frames.receive_frame(self._sock, self._limit, deadline, watch=self._watch)
             return self._read(wire.unpack(answer))
         except frames.TooLate:
             self._failed = TimedOut()
+            # As much for all that time out: how many can does not depend on how they waste it.
+            self._judging.charge(cpu=self._seconds, wall=self._left.wall)
         except frames.Closed as error:
             self._failed = Died(str(error))
         except wire.WireError as error:
             self._failed = Died(f"what it answered is no answer: {error}")
         finally:
-            self._left -= time.monotonic() - started
+            wall = time.monotonic() - self._asked
+            self._left.charge(wall=wall)
+            if type(self._failed) is not TimedOut:
+                self._judging.charge(wall=wall)
         raise self._failed
 
-    def _watch_memory(self) -> None:
-        """Called while an answer is awaited."""
+    def _watch(self) -> None:
+        """Called now and then while an answer is awaited."""
+        self._watch_time()
         if processes.resident_bytes(self._notebook, self._memory) > self._memory:
             processes.kill_descendants(self._notebook, self._before)
             raise frames.Closed("it held more memory than it may")
+
+    def _watch_time(self) -> None:
+        wall = Allowance(self._seconds).wall - self._left.wall + time.monotonic() - self._asked
+        # No sooner can its one busy process have used up the limit.
+        if wall > self._seconds and self._used() > self._seconds:
+            raise frames.TooLate("its CPU time is used up")
+
+    def _used(self) -> float:
+        """CPU time of its processes since its turn began."""
+        own = processes.descendants(self._notebook) - self._before
+        return processes.cpu_seconds(own) - self._used_before
+
+    def _settle(self) -> None:
+        """Charge a turn that is over to the time for judging."""
+        if type(self._failed) is not TimedOut:
+            used = self._used()
+            self._used_before += used
+            self._judging.charge(cpu=used)
 
     def _read(self, answer: Any) -> Any:
         if type(answer) is not dict:
@@ -155,7 +197,10 @@ class Probe:
 
     def begin(self) -> None:
         """Begin anew for another check: seeds as at the start, nothing kept, all the time again."""
-        self._left = self._seconds
+        self._settle()
+        if self._judging.spent:
+            raise TimedOut(whole=True)
+        self._left = Allowance(self._seconds)
         self.ask({"ask": "begin"})
 
     def variables(self) -> dict[str, Any]:
@@ -201,6 +246,7 @@ class Probe:
 
     def close(self) -> None:
         """End the fork and all that it started."""
+        self._settle()
         self._sock.close()
         processes.kill_descendants(self._notebook, self._before)
 

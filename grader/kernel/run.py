@@ -26,11 +26,12 @@ from nbclient.exceptions import CellTimeoutError, DeadKernelError
 from nbformat import NotebookNode
 
 from grader.course.assignment import Limits
+from grader.kernel.allowance import Allowance
 from grader.kernel.caged.confine import Limits as ProcessLimits
 from grader.kernel.messages import OutputFlood
 from grader.kernel.outputs import empty, joined, size_of
-from grader.kernel.probe import Died, Probe
-from grader.kernel.processes import descendants, out_of_memory_kills
+from grader.kernel.probe import Died, Probe, TimedOut
+from grader.kernel.processes import cpu_seconds, descendants, out_of_memory_kills
 
 RECORDED = "recorded"
 """Tag of cells whose saved outputs are kept instead of running them."""
@@ -113,6 +114,8 @@ class Run:
         How often a fresh process had to take over.
     memory_bytes
         Most memory that its processes may hold together, with all that the libraries held already.
+    judging
+        Time that is left for questions to it.
     """
 
     def __init__(self, notebook: NotebookNode, kernel: Kernel, limits: Limits) -> None:
@@ -122,6 +125,7 @@ class Run:
         self.cells: list[CellRun] = []
         self.replays = 0
         self.memory_bytes = sys.maxsize
+        self.judging = Allowance(limits.judging_seconds)
         self.seconds = 0.0
 
     @property
@@ -140,7 +144,11 @@ class Run:
         ------
         Died
             If the process is gone.
+        TimedOut
+            If the time for judging is over.
         """
+        if self.judging.spent:
+            raise TimedOut(whole=True)
         before = frozenset(descendants(self.kernel.pid))
         try:
             sock = self.kernel.open_probe()
@@ -149,6 +157,7 @@ class Run:
         return Probe(
             sock,
             seconds=self.limits.probe_seconds,
+            judging=self.judging,
             message_bytes=self.limits.message_mb << 20,
             memory_bytes=self.memory_bytes,
             notebook=self.kernel.pid,
@@ -182,12 +191,12 @@ class _Runner:
         self.limits = limits
         self.run = Run(notebook, start(), limits)
         self.output_left = _ALL_CELLS * (limits.output_kb << 10)
+        self.time = Allowance(limits.submission_seconds)
         # Replays have as much time again, all together: what was right before keeps its points.
-        self.replay_seconds = limits.submission_seconds
+        self.replay_time = Allowance(limits.submission_seconds)
 
     async def all_cells(self) -> None:
         await self._attach()
-        self.deadline = time.monotonic() + self.limits.submission_seconds
         try:
             for index, cell in enumerate(self.run.notebook.cells):
                 if cell.cell_type == "code":
@@ -208,10 +217,9 @@ class _Runner:
         cell.outputs = []
         if not cell.source.strip():
             return CellRun(index=index, status="ok")
-        left = self.deadline - time.monotonic()
-        if left <= 0:
+        if self.time.spent:
             return CellRun(index=index, status="skipped", reason="submission-timeout")
-        return await self._cell(index, left)
+        return await self._cell(index, self.time)
 
     async def _attach(self) -> None:
         await self.run.kernel.attach(asyncio.get_running_loop())
@@ -226,16 +234,18 @@ class _Runner:
         )
         self.driver.kc = self.run.kernel.client
 
-    async def _cell(self, index: int, left: float) -> CellRun:
-        """Run one cell in at most `left` seconds; whatever it does comes back as a record."""
+    async def _cell(self, index: int, left: Allowance) -> CellRun:
+        """Run one cell in what is `left`, and charge it; whatever it does comes back as a record."""
         cell = self.run.notebook.cells[index]
         kernel = self.run.kernel
         self.output_left += size_of(cell.outputs)  # of a run before, which this one replaces
-        allowed = min(self.limits.cell_seconds, left)
+        whole = Allowance(self.limits.cell_seconds)
+        allowed = whole.at_most(left)
         # Not `timeout`: that takes whole seconds only.
-        self.driver.timeout_func = lambda _: max(allowed, 0.1)  # type: ignore[assignment]
+        self.driver.timeout_func = lambda _: max(allowed.wall, 0.1)  # type: ignore[assignment]
         killed_before = out_of_memory_kills()
-        watch = asyncio.ensure_future(self._watch_memory())
+        watch = _Watch(kernel, self.run.memory_bytes, allowed.cpu)
+        watching = asyncio.ensure_future(watch.until_it_kills())
         started = time.monotonic()
         status: Status = "ok"
         reason: Reason | None = None
@@ -247,24 +257,31 @@ class _Runner:
                 status = "error"
         except CellTimeoutError:
             status = "timeout"
-            whole = allowed < self.limits.cell_seconds
-            reason = "submission-timeout" if whole else "cell-timeout"
         except OutputFlood:
             status, reason = "died", "flood"
         except DeadKernelError:
             status = "died"
         finally:
-            watch.cancel()
+            watching.cancel()
             await _cancel_others()
-        over_memory = not watch.cancelled() and watch.result() is None
+        if watch.killed_for is not None:  # even when its reply came just before
+            status = "timeout" if watch.killed_for == "time" else "died"
+            count = error = None
         seconds = time.monotonic() - started
+        if status == "timeout":
+            shorter = allowed.cpu < whole.cpu or allowed.wall < whole.wall
+            reason = "submission-timeout" if shorter else "cell-timeout"
+            # As much for all: how many can does not depend on how they waste it.
+            left.charge(cpu=allowed.cpu, wall=allowed.wall)
+        else:
+            left.charge(cpu=watch.used(), wall=seconds)
         self.output_left -= size_of(cell.outputs)
         if self.output_left < 0:
             empty(cell.outputs)
         if status == "died" and reason is None:
             kernel.detach()
             ended = kernel.end()
-            if over_memory or out_of_memory_kills() > killed_before:
+            if watch.killed_for == "memory" or out_of_memory_kills() > killed_before:
                 reason = "memory"
             else:
                 reason, detail = _how_it_ended(ended)
@@ -279,16 +296,6 @@ class _Runner:
             truncated=kernel.truncated or self.output_left < 0,
         )
 
-    async def _watch_memory(self) -> None:
-        """Kill the kernel when all its processes hold more than they may, and return then."""
-        allowed = self.run.memory_bytes
-        kernel = self.run.kernel
-        while True:
-            await asyncio.sleep(_WATCH_SECONDS)
-            if kernel.resident_bytes(allowed) > allowed:
-                kernel.kill()
-                return
-
     async def _replay(self) -> None:
         """Start afresh and run again every cell that ended by itself.
 
@@ -296,12 +303,10 @@ class _Runner:
         questions. A cell that does not end this time loses its place, and
         what runs out of the time for replays, too.
         """
-        started = time.monotonic()
         complete = False
         while not complete:
             self.run.replays += 1
             complete = await self._all_over_again()
-        self.deadline += time.monotonic() - started
 
     async def _all_over_again(self) -> bool:
         self.run.kernel.detach()
@@ -311,17 +316,55 @@ class _Runner:
         for place, earlier in enumerate(self.run.cells):
             if earlier.count is None:
                 continue
-            if self.replay_seconds <= 0:
+            if self.replay_time.spent:
                 self.run.cells[place] = msgspec.structs.replace(
                     earlier, status="timeout", reason="submission-timeout", count=None
                 )
                 continue
-            again = await self._cell(earlier.index, self.replay_seconds)
-            self.replay_seconds -= again.seconds
+            again = await self._cell(earlier.index, self.replay_time)
             self.run.cells[place] = again
             if again.status in ("timeout", "died"):
                 return False
         return True
+
+
+class _Watch:
+    """Kills the kernel when its processes hold more memory, or use more CPU time, than they may.
+
+    Parameters
+    ----------
+    kernel
+        What to watch, from now on.
+    memory_bytes
+        Most memory of all its processes together.
+    cpu
+        Most CPU time of all its processes together.
+    """
+
+    def __init__(self, kernel: Kernel, memory_bytes: int, cpu: float) -> None:
+        self.kernel = kernel
+        self.memory_bytes = memory_bytes
+        self.cpu = cpu
+        self.killed_for: Literal["memory", "time"] | None = None
+        self._most = 0.0
+        self._before = self._total()
+
+    async def until_it_kills(self) -> None:
+        while self.killed_for is None:
+            await asyncio.sleep(_WATCH_SECONDS)
+            if self.kernel.resident_bytes(self.memory_bytes) > self.memory_bytes:
+                self.killed_for = "memory"
+            elif self.used() > self.cpu:
+                self.killed_for = "time"
+        self.kernel.kill()
+
+    def used(self) -> float:
+        """CPU time since the watch began, as of the last time when it could be told."""
+        self._most = max(self._most, self._total() - self._before)
+        return self._most
+
+    def _total(self) -> float:
+        return cpu_seconds([self.kernel.pid, *descendants(self.kernel.pid)])
 
 
 def _how_it_ended(status: int | None) -> tuple[Reason, int | None]:

@@ -193,6 +193,63 @@ def test_a_call_that_hangs_costs_its_probe_only(execute: Execute) -> None:
         assert probe.call("f") == 1
 
 
+def test_a_call_may_wait_longer_than_it_may_compute(execute: Execute) -> None:
+    run = execute(
+        "import time\ndef wait(): time.sleep(0.9); return 1\ndef spin():\n    while True: pass",
+        probe_seconds=0.4,
+    )
+    with run.probe() as probe:
+        assert probe.call("wait") == 1
+        probe.begin()
+        assert probe.call("wait") == 1
+        with pytest.raises(TimedOut):
+            probe.call("wait")
+    with run.probe() as probe, pytest.raises(TimedOut):
+        probe.call("spin")
+
+
+@pytest.mark.parametrize("hang", ["while True: pass", "time.sleep(1000)"])
+def test_all_calls_together_have_a_limit_however_they_hang(execute: Execute, hang: str) -> None:
+    run = execute(
+        f"import time\ndef hang():\n    {hang}\ndef f(): return 1",
+        probe_seconds=0.3,
+        judging_seconds=0.9,
+    )
+    with run.probe() as earlier:
+        assert earlier.call("f") == 1
+        for _ in range(3):
+            with run.probe() as probe, pytest.raises(TimedOut) as late:
+                probe.call("hang")
+            assert not late.value.whole
+        for ask in (run.probe, earlier.begin):
+            with pytest.raises(TimedOut) as late:
+                ask()
+            assert late.value.whole
+
+
+def test_memory_is_watched_while_an_answer_drips_in(execute: Execute) -> None:
+    run = execute(
+        "import os, time\n"
+        "def send(data):\n"
+        "    for fd in range(3, 20):\n"
+        "        try: os.write(fd, data)\n"
+        "        except OSError: pass\n"
+        "def drip():\n"
+        "    send((20 << 20).to_bytes(8, 'big'))\n"
+        "    dripping = os.fork() == 0\n"
+        "    while dripping:\n"
+        "        time.sleep(0.05)\n"
+        "        send(b'\\0')\n"
+        "    pids = [os.fork() for _ in range(2)]\n"  # four processes, each below its own limit
+        "    held = bytearray(b'x') * (200 << 20)\n"
+        "    time.sleep(1000)",
+        memory_mb=512,
+        probe_seconds=2,
+    )
+    with run.probe() as probe, pytest.raises(Died, match="memory"):
+        probe.call("drip")
+
+
 @pytest.mark.parametrize(
     "body",
     [

@@ -295,10 +295,22 @@ def test_a_cell_that_dies_only_when_it_is_run_again_is_left_out_too(execute: Exe
         assert {"s": 5, "t": 5}.items() <= probe.variables().items()
 
 
-def test_when_the_time_of_the_submission_is_over_the_rest_is_skipped(execute: Execute) -> None:
-    sleep = "import time\ntime.sleep(0.7)\n"
+BUSY = (
+    "import time\nstarted = time.process_time()\nwhile time.process_time() - started < {}: pass\n"
+)
+
+
+@pytest.mark.parametrize("endless", ["while True: pass", "time.sleep(100)"])
+def test_when_the_time_of_the_submission_is_over_the_rest_is_skipped(
+    execute: Execute, endless: str
+) -> None:
     run = execute(
-        sleep + "x = 1", "y = 2", sleep + "time.sleep(100)", "z = 3", "w = 4", submission_seconds=2
+        BUSY.format(0.3) + "x = 1",
+        "y = 2",
+        BUSY.format(0.3) + endless,
+        "z = 3",
+        "w = 4",
+        submission_seconds=0.9,
     )
     assert statuses(run) == ["ok", "ok", "timeout", "skipped", "skipped"]
     assert [cell.reason for cell in run.cells[2:]] == ["submission-timeout"] * 3
@@ -307,12 +319,24 @@ def test_when_the_time_of_the_submission_is_over_the_rest_is_skipped(execute: Ex
 
 
 def test_when_the_time_for_replays_is_over_their_cells_are_left_out(execute: Execute) -> None:
-    slow = "import time\ntime.sleep(0.6)\n"
-    die = "import os\nos._exit(1)"
-    run = execute(slow + "a = 1", die, slow + "b = 1", die, "c = 1", submission_seconds=1.5)
+    slow, die = BUSY.format(0.5), "import os\nos._exit(1)"
+    run = execute(slow + "a = 1", die, slow + "b = 1", die, "c = 1", submission_seconds=1.2)
     assert statuses(run)[0] == "timeout"
     assert statuses(run)[2] in ("timeout", "skipped")
     assert {run.cells[0].reason, run.cells[2].reason} == {"submission-timeout"}
+
+
+def test_a_cell_is_charged_for_what_it_computes_not_for_what_it_waits(execute: Execute) -> None:
+    waits = "import time\ntime.sleep(1.2)\nx = 1"
+    computes = "while True: pass"
+    many = (
+        "import multiprocessing as mp\ndef burn():\n    while True: pass\n"
+        "ps = [mp.Process(target=burn) for _ in range(3)]\n[p.start() for p in ps]\n[p.join() for p in ps]"
+    )
+    run = execute(waits, computes, many, "y = x", cell_seconds=0.6)
+    assert statuses(run) == ["ok", "timeout", "timeout", "ok"]
+    assert run.cells[0].seconds > 1.2
+    assert [cell.reason for cell in run.cells[1:3]] == ["cell-timeout"] * 2
 
 
 def reason_of(run_cell: CellRun) -> tuple[str, str | None]:

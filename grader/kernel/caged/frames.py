@@ -65,7 +65,7 @@ def receive_frame(
 ) -> tuple[bytes, list[int]]:
     """Receive one frame of at most `limit` bytes before `deadline` (``time.monotonic``).
 
-    `watch` is called each quarter of a second while nothing comes, and may raise.
+    `watch` is called each quarter of a second, also while something comes, and may raise.
 
     Returns
     -------
@@ -103,6 +103,7 @@ class _Wait:
         self.sock = sock
         self.deadline = deadline
         self.watch = watch
+        self.watched = time.monotonic()
 
     def exactly(self, count: int, fds: int = 0, received: list[int] | None = None) -> bytes:
         data = bytearray()
@@ -117,10 +118,14 @@ class _Wait:
 
     def some(self, count: int, fds: int) -> tuple[bytes, list[int]]:
         while True:
-            left = None if self.deadline is None else self.deadline - time.monotonic()
+            now = time.monotonic()
+            left = None if self.deadline is None else self.deadline - now
             if left is not None and left <= 0:
                 raise TooLate("no answer in time")
             if self.watch is not None:
+                if now - self.watched >= _WATCH_SECONDS:
+                    self.watched = now
+                    self.watch()
                 left = min(_WATCH_SECONDS, left or _WATCH_SECONDS)
             try:
                 self.sock.settimeout(left)
@@ -128,8 +133,7 @@ class _Wait:
                     return self.sock.recv(count), []
                 return socket.recv_fds(self.sock, count, fds)[:2]
             except TimeoutError:
-                if self.watch is not None:
-                    self.watch()
+                continue
             except OSError as error:
                 raise Closed(str(error)) from error
 
