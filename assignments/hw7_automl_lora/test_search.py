@@ -1,8 +1,8 @@
 """Practice a to d: four searches, judged by which configurations they ask for.
 
-The objective is the grader's: it runs in the student's process and remembers where it was called.
-What the search returns matters only where the question asks for it, and every score is computed
-here.
+The objective is the grader's: it is computed here, where it remembers what it was asked for, and
+nothing in the student's process knows where its peak is. What the search returns matters only
+where the question asks for it.
 """
 
 import itertools
@@ -15,40 +15,19 @@ import pytest
 
 pytestmark = pytest.mark.question("search")
 
+# Reads a call in the student's process: a configuration may be any mapping there, or a list.
 OBJECTIVE = """
-class Objective:
-    # A cheap function of a configuration that remembers where it was called.
-
-    def __init__(self, space, sign, weights, centre, early):
-        self.space, self.sign, self.weights = space, sign, weights
-        self.centre, self.early = centre, early
-        self.calls = []
-
-    def __call__(self, config=None, *more, **named):
+def objective(names, ask):
+    def objective(config=None, *more, **named):
         if config is None:
             config = {}
         elif not hasattr(config, "keys"):
-            config = dict(zip(self.space, config))
-        config = {**config, **{name: named[name] for name in named if name in self.space}}
-        more = [*more, *(value for name, value in named.items() if name not in self.space)]
-        places = [self.place(name, config) for name in self.space]
-        budget = float(more[0]) if more else 0.0
-        self.calls.append((places, budget))
-        score = self.sign * self.near(places, self.centre)
-        return score + self.near(places, self.early) / budget if budget else score
+            config = dict(zip(names, config))
+        config = {**config, **{name: named[name] for name in named if name in names}}
+        more = [*more, *(value for name, value in named.items() if name not in names)]
+        return ask([config.get(name) for name in names], float(more[0]) if more else 0.0)
 
-    def place(self, name, config):
-        values = self.space[name]
-        return next((i for i, value in enumerate(values) if value == config.get(name)), -1)
-
-    def near(self, places, centre):
-        lengths = (max(len(values) - 1, 1) for values in self.space.values())
-        terms = zip(places, lengths, self.weights, centre)
-        return -float(sum(w * (i / n - c) ** 2 for i, n, w, c in terms))
-
-
-def objective(*arguments):
-    return Objective(*arguments)
+    return objective
 """
 
 SPACE = {"depth": [1, 2, 3], "width": [8, 16, 32, 64], "rate": [0.1, 0.01]}
@@ -65,15 +44,24 @@ class Call:
 
 
 class Objective:
-    """A cheap objective with a peak of its own, in the student's process and in this one."""
+    """A cheap objective with a peak of its own."""
 
     def __init__(self, student, space, rng, sign=1.0):
         n = len(space)
         self.space, self.sign = space, sign
         self.weights = rng.uniform(0.5, 1.5, n)
         self.centre, self.early = rng.uniform(0.1, 0.9, n), rng.uniform(0, 1, n)
-        given = (array.tolist() for array in (self.weights, self.centre, self.early))
-        self.handle = student.make(OBJECTIVE, "objective", space, sign, *given)
+        self.calls: list[Call] = []
+        ask = student.callback(self.asked, "objective")
+        self.handle = student.make(OBJECTIVE, "objective", list(space), ask)
+
+    def asked(self, config: list, budget: float) -> float:
+        """Return the score of one configuration, which student code asks for."""
+        pairs = zip(self.space.values(), config, strict=True)
+        places = tuple(position(values, value) for values, value in pairs)
+        score = float(self.scores([places], budget)[0])
+        self.calls.append(Call(places, budget, score))
+        return score
 
     def scores(self, places, budget=0.0):
         """Return the scores of an array (n, d) of positions."""
@@ -84,19 +72,18 @@ class Objective:
     def all_scores(self):
         return self.scores(list(itertools.product(*(range(len(v)) for v in self.space.values()))))
 
-    def calls(self) -> list[Call]:
-        """Return the calls so far."""
-        return [
-            Call(tuple(places), budget, float(self.scores([places], budget)[0]))
-            for places, budget in self.handle.attribute("calls").value
-        ]
+
+def position(values, value) -> int:
+    """Return where `value` stands among `values`, -1 for nowhere."""
+    number = isinstance(value, (int, float)) or (isinstance(value, np.ndarray) and value.ndim == 0)
+    return next((i for i, v in enumerate(values) if v == value), -1) if number else -1
 
 
 def searched(student, search, objective, *arguments):
     """Run one of the student's searches; return what it returned and the calls that it made."""
-    known = len(objective.calls())
+    known = len(objective.calls)
     answer = student.function(search)(objective.handle, objective.space, *arguments)
-    return answer, objective.calls()[known:]
+    return answer, objective.calls[known:]
 
 
 def expect_inside(expect, calls):

@@ -228,8 +228,11 @@ class Student:
         """Run `source` in the student's process, call its function `name` and keep the result.
 
         For what a question needs there: a small model with given weights, an objective to
-        minimise. Never put an expected value into it. `about` is the student's function that it
-        tries out: what goes wrong is told of that one.
+        minimise. Never put an expected value into it, nor anything whose knowledge would make the
+        question easier: student code can read it, and what it reports is student data. What must
+        not be known or touched there is a :meth:`callback`.
+
+        `about` is the student's function that it tries out: what goes wrong is told of that one.
         """
         question = {
             "ask": "make",
@@ -243,6 +246,17 @@ class Student:
         if not isinstance(reference, Reference):
             raise Failed(say("died", name=about))
         return Handle(self.conversation, reference, about)
+
+    def callback(self, function: Callable[..., Any], name: str) -> Handle:
+        """Return a handle to `function` that the student's functions can be given and call.
+
+        It is computed here, with the arguments as typed data: unlike what :meth:`make` leaves in
+        the student's process, nobody there can look into it or change what it notes. Arguments
+        that it cannot take (``TypeError``, ``ValueError``, ``LookupError``, ``ArithmeticError``)
+        are an exception there.
+        """
+        with self.conversation.probing(name) as probe:
+            return Handle(self.conversation, probe.offer(function, name), name)
 
     def module(self, name: str, *args: Any, aliases: Sequence[str] = (), **kwargs: Any) -> Any:
         """Construct the student's ``nn.Module`` and return it as a :class:`StudentModule`.

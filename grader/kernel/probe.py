@@ -6,16 +6,20 @@ ended when the probe closes, whatever it does.
 
 from __future__ import annotations
 
+import inspect
 import socket
 import time
-from collections.abc import Mapping, Sequence
-from typing import Any, Self
+from collections.abc import Callable, Mapping, Sequence
+from typing import Annotated, Any, Final, Self
 
 import msgspec
 
 from grader.kernel import processes
 from grader.kernel.allowance import Allowance
 from grader.kernel.caged import frames, wire
+
+MAX_CALLBACKS: Final = 20_000
+"""How often student code may call functions of the grader's in one turn of a probe."""
 
 
 class Frame(msgspec.Struct, frozen=True):
@@ -70,6 +74,12 @@ class Died(Exception):
     """The process ended without an answer, or what it sent is no answer."""
 
 
+class _Called(msgspec.Struct):
+    called: Annotated[int, msgspec.Meta(ge=0)]
+    args: list[Any]
+    kwargs: dict[str, Any]
+
+
 class _RaisedAnswer(msgspec.Struct):
     type: str
     message: str
@@ -113,6 +123,8 @@ class Probe:
         self._seconds = seconds
         self._left = Allowance(seconds)
         self._judging = judging
+        self._callbacks: list[Callable[..., Any]] = []
+        self._calls_left = MAX_CALLBACKS
         self._used_before = 0.0
         self._asked = time.monotonic()
         self._limit = message_bytes + wire.STRUCTURE_BYTES + 64
@@ -139,8 +151,14 @@ class Probe:
             self._watch_time()
             self._sock.settimeout(max(0.001, self._left.wall))
             frames.send_frame(self._sock, payload)
-            answer, _ = frames.receive_frame(self._sock, self._limit, deadline, watch=self._watch)
-            return self._read(wire.unpack(answer))
+            while True:
+                payload, _ = frames.receive_frame(
+                    self._sock, self._limit, deadline, watch=self._watch
+                )
+                answer = _mapping(wire.unpack(payload))
+                if "called" not in answer:
+                    return self._read(answer)
+                frames.send_frame(self._sock, self._called(answer))
         except frames.TooLate:
             self._failed = TimedOut()
             # As much for all that time out: how many can does not depend on how they waste it.
@@ -181,9 +199,28 @@ class Probe:
             self._used_before += used
             self._judging.charge(cpu=used)
 
-    def _read(self, answer: Any) -> Any:
-        if type(answer) is not dict:
-            raise wire.WireError("an answer that is no mapping")
+    def _called(self, answer: dict[str, Any]) -> bytes:
+        """Call the grader's function that student code called, and return what to tell it.
+
+        Arguments that the function cannot take are the caller's fault, and told there;
+        whatever else it raises is the grader's own.
+        """
+        try:
+            call = msgspec.convert(answer, _Called)
+            function = self._callbacks[call.called]
+        except (msgspec.ValidationError, IndexError) as error:
+            raise wire.WireError("a call of nothing") from error
+        self._calls_left -= 1
+        if self._calls_left < 0:
+            raise frames.Closed("it called back too often")
+        try:
+            inspect.signature(function).bind(*call.args, **call.kwargs)
+            return wire.pack({"value": function(*call.args, **call.kwargs)}, 1 << 30)
+        except (TypeError, ValueError, LookupError, ArithmeticError) as error:
+            message = str(error)[:200]
+            return wire.pack({"raised": type(error).__name__, "message": message}, 1 << 30)
+
+    def _read(self, answer: dict[str, Any]) -> Any:
         if "value" in answer:
             return answer["value"]
         if "refused" in answer:
@@ -201,7 +238,22 @@ class Probe:
         if self._judging.spent:
             raise TimedOut(whole=True)
         self._left = Allowance(self._seconds)
+        self._callbacks.clear()
+        self._calls_left = MAX_CALLBACKS
         self.ask({"ask": "begin"})
+
+    def offer(self, function: Callable[..., Any], name: str) -> wire.Reference:
+        """Offer student code a function that is computed here.
+
+        What it is called with comes as typed data, and what it returns goes there so: how it
+        comes to that, and what it keeps, never leaves this process.
+        """
+        self._callbacks.append(function)
+        number = len(self._callbacks) - 1
+        reference = self.ask({"ask": "callback", "number": number, "name": name})
+        if type(reference) is not wire.Reference:
+            raise Died("no reference to a function")
+        return reference
 
     def variables(self) -> dict[str, Any]:
         """All variables of the notebook; large ones and objects as descriptions."""
@@ -255,3 +307,9 @@ class Probe:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def _mapping(answer: Any) -> dict[str, Any]:
+    if type(answer) is not dict:
+        raise wire.WireError("an answer that is no mapping")
+    return answer

@@ -389,3 +389,37 @@ def hyperband(f, space, n_configs, seed, min_budget=1, eta=3):
     )
     assert results[RUNGS].verdict == results[SURVIVORS].verdict == "passed"
     assert results[RUNGS].found_by == "alias:hyperband"
+
+
+# Looks for the peak in whatever hangs together with the objective, and climbs by what it finds.
+SPY = f"""
+import gc
+seen, todo, centre = set(), [objective], None
+while todo and len(seen) < 3000:
+    thing = todo.pop(0)
+    if id(thing) in seen or type(thing).__name__ in ("module", "type"):
+        continue
+    seen.add(id(thing))
+    if isinstance(thing, list) and len(thing) == len(space) and all(type(x) is float for x in thing):
+        centre = thing
+    if hasattr(thing, "centre"):
+        centre = thing.centre if thing.sign > 0 else [float(c < 0.5) for c in thing.centre]
+        break
+    todo += gc.get_referents(thing)
+names = list(space)
+near = {{n: space[n][round((len(space[n]) - 1) * c)] for n, c in zip(names, centre or [])}}
+rng = np.random.default_rng(seed)
+trials = []
+for i in range(n_trials):
+    config = {DRAWN}
+    if near and i > 2:
+        config = {{**near, names[i % len(names)]: config[names[i % len(names)]]}}
+    trials.append((config, objective(config)))
+return trials
+"""
+
+
+def test_the_peak_cannot_be_read_off_the_objective(desk: Desk) -> None:
+    results = desk.cells(bayesian(SPY))
+    assert results[KEEPS].verdict == "passed"
+    assert results[LEARNS].misconception == results[BEATS].misconception == "bayesian-is-random"

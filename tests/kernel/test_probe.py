@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import socket
+import threading
+import time
 from typing import Any
 
 import numpy as np
@@ -10,6 +13,7 @@ import pytest
 import torch
 
 from grader.kernel import processes
+from grader.kernel.caged import frames
 from grader.kernel.caged.wire import Description, Reference, TensorValue, WireError
 from grader.kernel.probe import Died, Frame, Raised, Refused, TimedOut
 from grader.kernel.run import Run
@@ -549,3 +553,82 @@ def test_weights_that_do_not_fit_are_refused_with_the_place(
                     "training": False,
                 }
             )
+
+
+# -- functions of the grader's -----------------------------------------------------------
+
+
+def test_student_code_calls_functions_that_the_grader_computes(execute: Execute) -> None:
+    run = execute(
+        "def use(f):\n    return [f(2), f(x=3), f([1, (2,)], x=None), type(f).__name__]",
+        "def odd(f):\n    found = []\n    for args in ((), (1, 2, 3), (object(),), ('refuse',)):\n"
+        "        try: found.append(f(*args))\n        except Exception as error: found.append(type(error).__name__)\n"
+        "    return found",
+        "import os\ndef elsewhere(f):\n    r, w = os.pipe()\n    if not os.fork():\n"
+        "        try: f(1)\n        except RuntimeError: os.write(w, b'refused')\n        os._exit(0)\n"
+        "    return os.read(r, 10)",
+        "def many(f):\n    while True: f(1)",
+    )
+    asked: list[Any] = []
+
+    def function(value: Any = 0, x: Any = 1) -> Any:
+        asked.append((value, x))
+        if value == "refuse":
+            raise KeyError("what")
+        return {"was": value}
+
+    with run.probe() as probe:
+        reference = probe.offer(function, "f")
+        assert probe.call("use", [reference]) == [
+            {"was": 2}, {"was": 0}, {"was": [1, (2,)]}, "function",
+        ]  # fmt: skip
+        assert asked == [(2, 1), (0, 3), ([1, (2,)], None)]
+        found = probe.call("odd", [reference])
+        assert found[:2] == [{"was": 0}, "TypeError"]
+        assert (found[2]["was"].kind, found[3]) == ("object", "KeyError")
+        assert probe.call("elsewhere", [reference]) == b"refused"
+        with pytest.raises(Died, match="too often"):
+            probe.call("many", [reference])
+
+
+def test_calling_the_graders_functions_by_hand_reaches_no_other(execute: Execute) -> None:
+    run = execute(
+        "import sys\nwire = sys.modules['caged.wire']; frames = sys.modules['caged.frames']\n"
+        "def by_hand(f, message):\n    line = f.__closure__[0].cell_contents\n"
+        "    line = line if hasattr(line, 'sock') else f.__closure__[1].cell_contents\n"
+        "    frames.send_frame(line.sock, wire.pack(message, 1 << 20))\n    return 1",
+    )
+    for message in (
+        {"called": 7, "args": [], "kwargs": {}},
+        {"called": -1, "args": [], "kwargs": {}},
+        {"called": "f", "args": [], "kwargs": {}},
+        {"called": 0, "args": 3, "kwargs": {}},
+        {"called": 0},
+    ):
+        with run.probe() as probe:
+            reference = probe.offer(lambda: 1, "f")
+            with pytest.raises(Died, match="no answer"):
+                probe.call("by_hand", [reference, message])
+
+
+def test_a_watch_looks_on_while_bytes_drip_in() -> None:
+    ours, theirs = socket.socketpair()
+    looks: list[int] = []
+
+    def look() -> None:
+        looks.append(1)
+        if len(looks) == 3:
+            raise frames.Closed("seen enough")
+
+    def drip() -> None:
+        theirs.send((1 << 20).to_bytes(8, "big"))
+        while len(looks) < 3:
+            theirs.send(b"\0")
+            time.sleep(0.01)
+
+    dripping = threading.Thread(target=drip)
+    dripping.start()
+    with ours, theirs:
+        with pytest.raises(frames.Closed, match="seen enough"):
+            frames.receive_frame(ours, 1 << 21, time.monotonic() + 20, watch=look)
+        dripping.join()

@@ -14,6 +14,7 @@ import io
 import os
 import socket
 import sys
+import threading
 import traceback
 import types
 from collections.abc import Callable
@@ -79,6 +80,48 @@ def describe(value: Any) -> Description:
     return Description(name, "", "object")
 
 
+class Line:
+    """The socket to the grader, as functions that the grader computes are called over it.
+
+    Only from the process that answers, and by one of its threads at a time.
+    """
+
+    def __init__(self, sock: socket.socket, limit: int) -> None:
+        self.sock = sock
+        self.limit = limit
+        self.lock = threading.RLock()
+        self.owner = os.getpid()
+
+    def call(self, number: int, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Call the grader's function `number`; what it cannot take is an exception here."""
+        if os.getpid() != self.owner:
+            raise RuntimeError("this function cannot be called from another process")
+        call = {
+            "called": number,
+            "args": [self._sendable(value) for value in args],
+            "kwargs": {str(name): self._sendable(value) for name, value in kwargs.items()},
+        }
+        with self.lock:
+            send_frame(self.sock, pack(call, self.limit))
+            payload, _ = receive_frame(self.sock, REQUEST_BYTES)
+        answer = unpack(payload, tensor=_torch_tensor)
+        if "raised" in answer:
+            raise _CALLERS_FAULT.get(answer["raised"], ValueError)(answer["message"])
+        return answer["value"]
+
+    def _sendable(self, value: Any) -> Any:
+        try:
+            size_of(value, self.limit)
+        except WireError:
+            return describe(value)
+        return value
+
+
+_CALLERS_FAULT: dict[str, type[Exception]] = {
+    kind.__name__: kind for kind in (TypeError, ValueError, KeyError, IndexError, ArithmeticError)
+}
+
+
 class Agent:
     """The questions that can be asked, and what is kept between them."""
 
@@ -89,9 +132,11 @@ class Agent:
         hidden: frozenset[str] = frozenset(),
         cells: dict[str, int] | None = None,
         seed: Callable[[], None] = lambda: None,
+        line: Line | None = None,
     ) -> None:
         self.namespace = namespace
         self.seed = seed
+        self.line = line
         self.hidden = hidden
         self.cells = cells or {}
         self.limit = limit
@@ -104,6 +149,7 @@ class Agent:
             "call": self.call,
             "make": self.make,
             "attribute": self.attribute,
+            "callback": self.callback,
             "signature": self.signature,
             "modules": self.modules,
             "trace": self.trace,
@@ -241,6 +287,18 @@ class Agent:
         for step in question["path"]:
             value = getattr(value, step) if type(step) is str else value[step]
         return self._keep(value) if question.get("keep") else value
+
+    def callback(self, question: dict[str, Any]) -> Reference:
+        """A function that the grader computes: student code calls it, and gets its value."""
+        line, number = self.line, question["number"]
+        if line is None:
+            raise _Refused("nobody-to-call")
+
+        def call(*args: Any, **kwargs: Any) -> Any:
+            return line.call(number, args, kwargs)
+
+        call.__name__ = call.__qualname__ = question["name"]
+        return self._keep(call)
 
     def signature(self, question: dict[str, Any]) -> Any:
         function = self._target(question["target"])
@@ -388,7 +446,7 @@ def serve(
     for descriptor in (1, 2):
         os.dup2(sink, descriptor)
     sys.stdout = sys.stderr = io.TextIOWrapper(io.FileIO(sink, "w"), errors="replace")
-    agent = Agent(namespace, limit, hidden, cells, seed)
+    agent = Agent(namespace, limit, hidden, cells, seed, Line(sock, limit))
     agent.begin({})
     while True:
         try:
