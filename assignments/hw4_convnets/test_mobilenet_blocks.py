@@ -3,6 +3,9 @@
 Layers are taken in the order in which they run, so nothing depends on their names.
 """
 
+from functools import cache
+
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -41,8 +44,14 @@ def inverted(student, in_channels, out_channels, stride, expansion):
     )
 
 
-def randomise(model: nn.Module, rng) -> nn.Module:
-    """Give every weight and statistic of `model` a random value, of a size that keeps the signal."""
+@cache
+def with_random_weights(block, *sizes: int):
+    """Make a block with random weights and statistics, of a size that keeps the signal.
+
+    Returns the block and its weights. They are the same for all students, the images are not.
+    """
+    rng = np.random.default_rng(2024)
+    model = block(*sizes)
     for name, tensor in model.state_dict().items():
         if name.endswith("num_batches_tracked"):
             continue
@@ -53,7 +62,7 @@ def randomise(model: nn.Module, rng) -> nn.Module:
         else:
             values = rng.normal(scale=0.5, size=tensor.shape)
         tensor.copy_(torch.tensor(values))
-    return model.eval()
+    return model.eval(), module_weights(model, torch.zeros(2, sizes[0], 9, 8))
 
 
 def images(rng, *size) -> torch.Tensor:
@@ -145,9 +154,10 @@ def expect_separable(expect, answer, ours, x) -> None:
 def test_forward_of_the_separable_block(student, reference, expect, rng):
     for in_channels, out_channels, stride in ((4, 6, 1), (5, 3, 2), (4, 4, 1)):
         theirs = separable(student, in_channels, out_channels, stride)
-        ours = randomise(reference.DepthwiseSeparableConv(in_channels, out_channels, stride), rng)
+        sizes = in_channels, out_channels, stride
+        ours, weights = with_random_weights(reference.DepthwiseSeparableConv, *sizes)
         x = images(rng, 2, in_channels, 9, 8)
-        answer = theirs.forward(x, weights=module_weights(ours, x))
+        answer = theirs.forward(x, weights=weights)
         expect_separable(expect, answer, ours, x)
 
 
@@ -216,7 +226,8 @@ def test_forward_of_the_inverted_residual(student, reference, expect, rng):
         (8, 4, 1, 1),
     ):
         theirs = inverted(student, in_channels, out_channels, stride, t)
-        ours = randomise(reference.InvertedResidual(in_channels, out_channels, stride, t), rng)
+        sizes = in_channels, out_channels, stride, t
+        ours, weights = with_random_weights(reference.InvertedResidual, *sizes)
         x = images(rng, 2, in_channels, 8, 9)
-        answer = theirs.forward(x, weights=module_weights(ours, x))
+        answer = theirs.forward(x, weights=weights)
         expect_inverted(expect, answer, ours, x)

@@ -63,10 +63,7 @@ class Trace(msgspec.Struct, frozen=True):
     output: Any
 
 
-class _Structure(msgspec.Struct):
-    type: str
-    modules: list[ModuleFact]
-    parameters: list[tuple[str, tuple[int, ...], bool]]
+_Parameters = list[tuple[str, tuple[int, ...], bool]]
 
 
 class StudentModule:
@@ -127,21 +124,20 @@ class StudentModule:
         return question(self.handle)
 
     @cached_property
-    def _structure(self) -> _Structure:
-        structure: _Structure = self._of_outline(
-            lambda handle: self._facts(handle, _Structure, "modules")
-        )
-        return structure
-
-    @property
     def modules(self) -> list[ModuleFact]:
         """All modules below the model, in the order of registration."""
-        return self._structure.modules
+        modules: list[ModuleFact] = self._of_outline(
+            lambda handle: self._facts(handle, list[ModuleFact], "modules")
+        )
+        return modules
 
-    @property
+    @cached_property
     def parameters(self) -> list[tuple[str, tuple[int, ...], bool]]:
         """Name, shape and ``requires_grad`` of each parameter tensor."""
-        return self._structure.parameters
+        parameters: _Parameters = self._of_outline(
+            lambda handle: self._facts(handle, _Parameters, "parameters")
+        )
+        return parameters
 
     @property
     def parameter_count(self) -> int:
@@ -157,6 +153,15 @@ class StudentModule:
             )
         )
         return trace
+
+    def output_shape(self, *inputs: Any) -> Any:
+        """Shape of what a forward pass of `inputs` gives; of a tuple or list of tensors, theirs."""
+        given = [_tensor(x) for x in inputs]
+        trace: Trace = self._of_outline(
+            lambda handle: self._facts(handle, Trace, "trace", inputs=given, layers=False)
+        )
+        shape = trace.output
+        return tuple(shape) if isinstance(shape, (list, tuple)) else shape
 
     def forward(
         self, *inputs: Any, weights: Weights | None = None, training: bool = False

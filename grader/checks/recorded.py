@@ -47,12 +47,12 @@ class RecordedCell(msgspec.Struct, frozen=True):
     outputs: list[Any]
 
 
-class Recorded:
-    """Saved outputs of all code cells; those tagged ``recorded`` come first where it matters."""
+class SavedOutputs:
+    """What is read once from the saved outputs of a notebook, for all checks that ask."""
 
-    def __init__(self, notebook: NotebookNode, record: Record) -> None:
+    def __init__(self, notebook: NotebookNode) -> None:
         self._notebook = notebook
-        self._record = record
+        self._curves: dict[int, list[Curve]] = {}
 
     @cached_property
     def cells(self) -> list[RecordedCell]:
@@ -62,6 +62,25 @@ class Recorded:
             for index, cell in enumerate(self._notebook.cells)
             if cell.cell_type == "code"
         ]
+
+    def curves_of(self, cell: RecordedCell) -> list[Curve]:
+        """Learning curves that can be read from the outputs of one cell."""
+        if cell.index not in self._curves:
+            self._curves[cell.index] = read_curves(cell.outputs)
+        return self._curves[cell.index]
+
+
+class Recorded:
+    """Saved outputs of all code cells; those tagged ``recorded`` come first where it matters."""
+
+    def __init__(self, notebook: NotebookNode | SavedOutputs, record: Record) -> None:
+        self._saved = notebook if isinstance(notebook, SavedOutputs) else SavedOutputs(notebook)
+        self._record = record
+
+    @property
+    def cells(self) -> list[RecordedCell]:
+        """All code cells with what was saved of them."""
+        return self._saved.cells
 
     @property
     def tagged(self) -> list[RecordedCell]:
@@ -108,7 +127,7 @@ class Recorded:
             found: list[Curve] = []
             for cell in cells:
                 if re.search(pattern, cell.source, re.IGNORECASE):
-                    here = read_curves(cell.outputs)
+                    here = self._saved.curves_of(cell)
                     if here and not found:
                         self._record.cell = cell.index
                     found += here

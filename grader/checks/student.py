@@ -282,7 +282,7 @@ class Student:
     @cached_property
     def recorded(self) -> Recorded:
         """The outputs saved in the notebook as it was handed in."""
-        return Recorded(self.subject.submitted, self.record)
+        return Recorded(self.subject.saved, self.record)
 
     @property
     def source(self) -> Facts:

@@ -12,6 +12,7 @@ from nbformat import NotebookNode
 
 from grader.checks.environment import blame
 from grader.checks.forks import Forks
+from grader.checks.recorded import SavedOutputs
 from grader.course.assignment import Assignment
 from grader.course.feedback import Feedback
 from grader.kernel.caged.wire import Description
@@ -51,6 +52,16 @@ class Subject:
     def facts(self) -> Facts:
         """Static facts of the notebook's code."""
         return Facts.of(self.submitted)
+
+    @cached_property
+    def saved(self) -> SavedOutputs:
+        """What stands in the outputs of the notebook as it was handed in."""
+        return SavedOutputs(self.submitted)
+
+    @cached_property
+    def executed(self) -> SavedOutputs:
+        """What stands in the outputs of this run."""
+        return SavedOutputs(self.run.notebook)
 
     @cached_property
     def variables(self) -> Mapping[str, Any]:

@@ -22,6 +22,7 @@ from grader.notebook.scopes import (
     walrus_names,
 )
 
+Definition = FunctionNode | ast.ClassDef
 Kind = Literal["function", "class", "variable", "import", "change"]
 
 
@@ -39,6 +40,7 @@ class Binding:
     """
 
     __slots__ = (
+        "_reach",
         "cell",
         "conditional",
         "end_line",
@@ -47,20 +49,31 @@ class Binding:
         "name",
         "parameters",
         "position",
-        "reach",
         "target",
     )
 
-    def __init__(self, name: str, kind: Kind, cell: int, position: int, reach: Reach) -> None:
+    def __init__(
+        self, name: str, kind: Kind, cell: int, position: int, reach: Reach | Definition
+    ) -> None:
         self.name = name
         self.kind = kind
         self.cell = cell
         self.position = position
-        self.reach = reach
+        self._reach = reach
         self.line = self.end_line = 0
         self.conditional = False
         self.parameters: tuple[str, ...] = ()
         self.target: str | None = None
+
+    @property
+    def reach(self) -> Reach:
+        """What the value reaches; of a definition it is looked for when it is first asked for."""
+        if not isinstance(self._reach, Reach):
+            try:
+                self._reach = reach_of(self._reach)
+            except RecursionError:  # nobody writes such a function by hand
+                self._reach = Reach()
+        return self._reach
 
 
 class Collector:
@@ -72,10 +85,12 @@ class Collector:
         self._cell = 0
         self._position = 0
         self._conditions = 0
+        self._has_globals = False
 
-    def add_cell(self, cell: int, tree: ast.Module) -> None:
-        """Add the statements of `tree`, the cell with index `cell`."""
+    def add_cell(self, cell: int, tree: ast.Module, source: str) -> None:
+        """Add the statements of `tree`, the cell with index `cell` and this source."""
         self._cell = cell
+        self._has_globals = "global" in source
         self._body(tree.body)
 
     def _body(self, statements: Iterable[ast.stmt], *, conditional: bool = False) -> None:
@@ -85,7 +100,7 @@ class Collector:
             self._statement(statement)
         self._conditions -= conditional
 
-    def _bind(self, name: str, kind: Kind, node: ast.stmt, reach: Reach) -> Binding:
+    def _bind(self, name: str, kind: Kind, node: ast.stmt, reach: Reach | Definition) -> Binding:
         binding = Binding(name, kind, self._cell, self._position, reach)
         decorators = getattr(node, "decorator_list", [])
         binding.line = min([node.lineno, *(d.lineno for d in decorators)])
@@ -127,14 +142,14 @@ class Collector:
         else:
             self._walrus(node, node)
 
-    def _definition(self, node: FunctionNode | ast.ClassDef) -> None:
-        reach = reach_of(node)
+    def _definition(self, node: Definition) -> None:
         if isinstance(node, ast.ClassDef):
-            self._bind(node.name, "class", node, reach)
+            binding = self._bind(node.name, "class", node, node)
         else:
-            self._bind(node.name, "function", node, reach).parameters = parameter_names(node.args)
-        for name in sorted(reach.rebinds):
-            self._bind(name, "variable", node, reach).conditional = True
+            binding = self._bind(node.name, "function", node, node)
+            binding.parameters = parameter_names(node.args)
+        for name in sorted(binding.reach.rebinds) if self._has_globals else ():
+            self._bind(name, "variable", node, binding.reach).conditional = True
 
     def _import(self, node: ast.Import | ast.ImportFrom) -> None:
         for alias in node.names:

@@ -120,7 +120,7 @@ class Facts:
             if isinstance(parsed, ast.Module):
                 before = len(collector.bindings)
                 try:
-                    collector.add_cell(cell, parsed)
+                    collector.add_cell(cell, parsed, source)
                 except RecursionError:
                     del collector.bindings[before:]
                     parsed = SyntaxProblem(cell, 1, _TOO_DEEP, "")

@@ -477,14 +477,15 @@ def test_references_of_nobody_are_told_as_errors(network: Run) -> None:
 def test_the_structure_of_a_model_is_told(network: Run) -> None:
     with network.probe() as probe:
         model = probe.call("Net", [], {"width": 2.0}, keep=True)
-        told = probe.ask({"ask": "modules", "target": model})
-    conv = next(m for m in told["modules"] if m["type"] == "Conv2d")
+        modules = probe.ask({"ask": "modules", "target": model})
+        parameters = probe.ask({"ask": "parameters", "target": model})
+    conv = next(m for m in modules if m["type"] == "Conv2d")
     assert conv["path"] == "features.0"
     assert conv["options"] == {
         "in_channels": 1, "out_channels": 8, "kernel_size": (3, 3), "stride": (1, 1),
         "padding": (1, 1), "dilation": (1, 1), "groups": 1, "bias": False,
     }  # fmt: skip
-    assert ["head.weight", (2, 8), True] in told["parameters"]
+    assert ["head.weight", [2, 8], True] in parameters
 
 
 def test_a_forward_pass_is_traced_in_the_order_in_which_it_runs(network: Run) -> None:

@@ -152,6 +152,7 @@ class Agent:
             "callback": self.callback,
             "signature": self.signature,
             "modules": self.modules,
+            "parameters": self.parameters,
             "trace": self.trace,
             "forward": self.forward,
         }
@@ -332,20 +333,18 @@ class Agent:
 
     # -- torch modules ------------------------------------------------------------
 
-    def modules(self, question: dict[str, Any]) -> dict[str, Any]:
-        """Structure of an ``nn.Module``: its modules with options, and its parameters."""
-        model = self._module(question["target"])
-        return {
-            "type": type(model).__name__,
-            "modules": [
-                {"path": path, "type": type(m).__name__, "options": options_of(m)}
-                for path, m in model.named_modules()
-                if path
-            ],
-            "parameters": [
-                [name, tuple(p.shape), p.requires_grad] for name, p in model.named_parameters()
-            ],
-        }
+    def modules(self, question: dict[str, Any]) -> list[Any]:
+        """Structure of an ``nn.Module``: its modules with their options."""
+        return [
+            {"path": path, "type": type(m).__name__, "options": options_of(m)}
+            for path, m in self._module(question["target"]).named_modules()
+            if path
+        ]
+
+    def parameters(self, question: dict[str, Any]) -> list[Any]:
+        """Name, shape and ``requires_grad`` of every parameter of an ``nn.Module``."""
+        named = self._module(question["target"]).named_parameters()
+        return [[name, list(p.shape), p.requires_grad] for name, p in named]
 
     def trace(self, question: dict[str, Any]) -> dict[str, Any]:
         """Layers in the order in which a forward pass runs them, if asked with its operations."""
@@ -359,7 +358,7 @@ class Agent:
         with Tracer(model, operations=bool(question.get("operations"))) as tracer, no_grad():
             output = model(*inputs)
         return {
-            "layers": tracer.layers,
+            "layers": tracer.layers if question.get("layers", True) else [],
             "operations": tracer.operations,
             "output": shape_of(output),
         }
