@@ -16,12 +16,14 @@ import io
 import os
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import matplotlib.pyplot as plt
 import nbformat
 import numpy as np
+import torch
 from IPython.core.pylabtools import print_figure
 from nbformat import NotebookNode, v4
 
@@ -32,8 +34,11 @@ from grader.grading.release import solution
 from grader.grading.submission import Grader, KernelName
 from grader.grading.warm import settle
 from grader.grading.worker import occasion, write_report
+from grader.kernel.caged import wire
+from grader.kernel.caged.agent import Agent, torch_tensor
 from grader.kernel.cold import ColdKernel
 from grader.kernel.forked import ForkedKernel
+from grader.kernel.probe import Probe
 from grader.kernel.processes import descendants
 from grader.kernel.run import Kernel, process_limits, run_notebook
 from grader.kernel.zygotes import Zygote
@@ -139,11 +144,24 @@ def draw_figures() -> None:
     plt.close("all")
 
 
+def answering(questions: list[bytes], scope: dict[str, object]) -> float:
+    """CPU time in seconds of answering these questions about executed cells."""
+    agent = Agent(scope, 1 << 30)
+    taken = 0.0
+    for payload in questions:
+        question = wire.unpack(payload, tensor=torch_tensor)
+        started = time.process_time()
+        agent.answer(question)
+        taken += time.process_time() - started
+    return taken
+
+
 class HandIn:
     """A solved hand-in of a course, graded whole: found, read, run, judged, scored, its card written.
 
-    ``overhead`` is what that costs beyond the CPU time of its cells alone, which are executed here
-    in a process that has imported everything, as the zygote has, with figures drawn inline.
+    ``overhead`` is what that costs beyond the CPU time of the student's own code: its cells, and its
+    functions as the checks call them. Both run here once more, in a process that has imported
+    everything, as the zygote has, with figures drawn inline.
     """
 
     def __init__(self, root: Path, slug: str, folder: Path) -> None:
@@ -154,24 +172,47 @@ class HandIn:
         self.path = folder / f"{slug}.ipynb"
         nbformat.write(self.notebook, self.path)
 
-    def cells_alone(self) -> float:
-        """CPU time of the cells, in milliseconds: the best of some runs."""
+    def alone(self) -> tuple[float, float]:
+        """CPU time of the cells, and of what checks call, in milliseconds: the best of some runs."""
         plt.switch_backend("agg")
+        torch.set_num_threads(1)  # as in the kernel
+        conversations = self.questions()
         sources = [
             compile(cell.source, "cell", "exec")
             for cell in self.notebook.cells
             if cell.cell_type == "code" and "recorded" not in cell.metadata.get("tags", [])
         ]
-        times = []
+        cells, calls = [], []
         for _ in range(6):
             scope: dict[str, object] = {"__name__": "__main__"}
-            started = time.process_time()
             with contextlib.redirect_stdout(io.StringIO()):
+                started = time.process_time()
                 for source in sources:
                     exec(source, scope)
                     draw_figures()
-            times.append(time.process_time() - started)
-        return min(times) * 1000
+                cells.append(time.process_time() - started)
+                calls.append(sum(answering(questions, scope) for questions in conversations))
+        return min(cells) * 1000, min(calls) * 1000
+
+    def questions(self) -> list[list[bytes]]:
+        """What the checks ask of the hand-in, by fork, as it goes over the wire."""
+        asked: dict[Probe, list[bytes]] = {}
+        ask = Probe.ask
+
+        def noted(probe: Probe, question: Mapping[str, Any]) -> Any:
+            asked.setdefault(probe, []).append(wire.pack(dict(question), 1 << 30))
+            return ask(probe, question)
+
+        def work(judge: Judge) -> None:
+            with Grader(judge) as grader:
+                grader.grade("bench", self.path)
+
+        Probe.ask = noted  # type: ignore[method-assign]
+        try:
+            run_session(self.assignment, work)
+        finally:
+            Probe.ask = ask  # type: ignore[method-assign]
+        return list(asked.values())
 
     def cost(self, kernel: KernelName, batches: int, size: int) -> Cost:
         """Grade it again and again with `kernel`."""
@@ -208,23 +249,23 @@ def remember_cold_kernels() -> None:
 
 
 def whole_submissions(batches: int, cold_batches: int) -> None:
-    """Print what grading a whole hand-in costs beyond its cells."""
+    """Print what grading a whole hand-in costs beyond the student's own code."""
     remember_cold_kernels()
     root = Path(__file__).resolve().parents[1]
     print()
     print("milliseconds of CPU of a whole hand-in: read, run, judged, scored, card written")
-    print(f"  {'':<38} {'all':>8} {'cells':>8} {'overhead':>9} {'wall':>9}")
+    print(f"  {'':<30} {'all':>8} {'cells':>8} {'calls':>8} {'overhead':>9} {'wall':>9}")
     for place, slug in ((root / "tests" / "warmup_course", "warmup"), (root, "hw4_convnets")):
         with tempfile.TemporaryDirectory() as folder:
             hand_in = HandIn(place, slug, Path(folder))
-            alone = hand_in.cells_alone()
+            cells, calls = hand_in.alone()
             overheads = []
             for kernel, runs in (("forked", batches), ("cold", cold_batches)):
                 cost = hand_in.cost(kernel, runs, 4 if kernel == "forked" else 1)
-                overheads.append(cost.total - alone)
+                overheads.append(cost.total - cells - calls)
                 title = f"{slug}, {kernel}"
                 print(
-                    f"  {title:<38} {cost.total:8.1f} {alone:8.1f} "
+                    f"  {title:<30} {cost.total:8.1f} {cells:8.1f} {calls:8.1f} "
                     f"{overheads[-1]:9.1f} {cost.wall:9.1f}"
                 )
             print(f"  cold / forked: {overheads[1] / overheads[0]:.0f} times the overhead")

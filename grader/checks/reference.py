@@ -91,4 +91,7 @@ def load_reference(path: Path) -> ModuleType:
             f"{path}: it cannot be imported ({type(error).__name__}: {error}); "
             "guard what only a notebook should run with if __name__ == '__main__':"
         ) from error
+    if (torch := sys.modules.get("torch")) is not None:
+        # Sums in the same order on every machine; the workers are the parallelism.
+        torch.set_num_threads(1)
     return module

@@ -104,7 +104,7 @@ class Line:
         with self.lock:
             send_frame(self.sock, pack(call, self.limit))
             payload, _ = receive_frame(self.sock, REQUEST_BYTES)
-        answer = unpack(payload, tensor=_torch_tensor)
+        answer = unpack(payload, tensor=torch_tensor)
         if "raised" in answer:
             raise _CALLERS_FAULT.get(answer["raised"], ValueError)(answer["message"])
         return answer["value"]
@@ -404,7 +404,8 @@ def _accepted(function: Any, names: list[str]) -> str:
     return next((name for name in names if name in parameters), names[0])
 
 
-def _torch_tensor(value: TensorValue) -> Any:
+def torch_tensor(value: TensorValue) -> Any:
+    """Make the tensor that a question brings."""
     import torch
 
     tensor = torch.from_numpy(value.array)
@@ -452,4 +453,4 @@ def serve(
             payload, _ = receive_frame(sock, REQUEST_BYTES)
         except Closed:
             return
-        send_frame(sock, agent.answer(unpack(payload, tensor=_torch_tensor)))
+        send_frame(sock, agent.answer(unpack(payload, tensor=torch_tensor)))
