@@ -9,12 +9,12 @@ through nbclient as it would any kernel.
 
 from __future__ import annotations
 
-import _signal
 import asyncio
 import builtins
 import contextlib
 import fcntl
 import functools
+import importlib
 import inspect
 import io
 import os
@@ -24,7 +24,7 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, Final, NoReturn
 
 import msgspec
@@ -37,7 +37,9 @@ from .budget import Budget
 from .frames import send_frame
 
 # Without what `signal` makes of each of 60 numbers, at a fifth of the cost of a small cell.
-_sigmask = _signal.pthread_sigmask
+_sigmask: Callable[[int, Iterable[Any]], set[Any]] = importlib.import_module(
+    "_signal"
+).pthread_sigmask
 _EVERY_SIGNAL: Final = frozenset(map(int, signal.valid_signals()))
 _encode = msgspec.msgpack.Encoder(enc_hook=repr).encode
 _CHUNK: Final = 1 << 16
