@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
 from grader.kernel.caged import wire
-from grader.kernel.caged.agent import _torch_tensor
+from grader.kernel.caged.agent import torch_tensor
 from grader.kernel.caged.wire import (
     DTYPES,
     Description,
@@ -166,7 +166,7 @@ def test_tensors_come_back(tensor: torch.Tensor) -> None:
     assert back.requires_grad == tensor.requires_grad
     dense = tensor.detach().to_dense() if tensor.is_sparse else tensor.detach()
     assert np.array_equal(back.array, dense.resolve_conj().resolve_neg().numpy())
-    again = unpack(pack(tensor, LIMIT), tensor=_torch_tensor)
+    again = unpack(pack(tensor, LIMIT), tensor=torch_tensor)
     assert type(again) is torch.Tensor
     assert again.dtype == tensor.dtype
     assert again.requires_grad == tensor.requires_grad
@@ -178,7 +178,7 @@ def test_bfloat16_comes_back_as_numbers_for_numpy_and_as_itself_for_torch() -> N
     value = there_and_back(tensor)
     assert (value.dtype, value.array.dtype, value.requires_grad) == ("bfloat16", "float32", True)
     assert np.array_equal(value.array, tensor.detach().float().numpy(), equal_nan=True)
-    back = unpack(pack(tensor, LIMIT), tensor=_torch_tensor)
+    back = unpack(pack(tensor, LIMIT), tensor=torch_tensor)
     assert back.dtype == torch.bfloat16
 
 
