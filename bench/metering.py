@@ -12,7 +12,7 @@ import shlex
 import subprocess
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Self
 
@@ -66,6 +66,19 @@ class Group:
                     break
                 time.sleep(0.1)
 
+    @contextlib.contextmanager
+    def around(self) -> Iterator[None]:
+        """Have this process in the group for the time being, and all that it starts."""
+        lines = Path("/proc/self/cgroup").read_text().splitlines()
+        before = {kinds or ".": path for _, kinds, path in (line.split(":", 2) for line in lines)}
+        try:
+            for folder in self.folders.values():
+                _enter(folder)
+            yield
+        finally:
+            for kind in self.folders:
+                _enter(_ROOT / kind / before.get(kind, "/").lstrip("/"))
+
     def entering(self, command: Sequence[str | Path]) -> list[str]:
         """Return a command that enters the group and becomes `command`."""
         lists = [str(folder / "cgroup.procs") for folder in self.folders.values()]
@@ -85,6 +98,10 @@ class Group:
         if self.unified:
             return _value(self.folders["."] / "memory.stat", "anon")
         return _value(self.folders["memory"] / "memory.stat", "total_rss")
+
+
+def _enter(folder: Path) -> None:
+    (folder / "cgroup.procs").write_text(str(os.getpid()))
 
 
 def _value(path: Path, name: str) -> int:

@@ -3,17 +3,18 @@
     python bench/overhead.py [--submissions N] [--probes N] [--cold N]
 
 CPU time (user and system) of the grader, the zygote and all processes that
-they started, from ``/proc``: of the grader itself, of what lives, and of what
-has been reaped. The stages are differences between runs that do one thing
-more, each an average over many submissions.
+they started, as a control group counts it (so it needs to be root): what ends
+unreaped with its pid namespace is in no other account. The stages are
+differences between runs that do one thing more, each an average over many
+submissions.
 """
 
 from __future__ import annotations
 
 import argparse
 import contextlib
+import gc
 import io
-import os
 import tempfile
 import time
 from collections.abc import Callable, Mapping
@@ -25,8 +26,10 @@ import nbformat
 import numpy as np
 import torch
 from IPython.core.pylabtools import print_figure
+from metering import Group
 from nbformat import NotebookNode, v4
 
+from grader.checks.forks import Forks
 from grader.checks.session import Judge, run_session
 from grader.course.assignment import Limits, read_assignment
 from grader.course.course import read_course
@@ -39,7 +42,6 @@ from grader.kernel.caged.agent import Agent, torch_tensor
 from grader.kernel.cold import ColdKernel
 from grader.kernel.forked import ForkedKernel
 from grader.kernel.probe import Probe
-from grader.kernel.processes import descendants
 from grader.kernel.run import Kernel, process_limits, run_notebook
 from grader.kernel.zygotes import Zygote
 
@@ -51,30 +53,11 @@ CELLS = [
     "model = nn.Linear(4, 2)\nprint(sum(p.numel() for p in model.parameters()))",
     "answer = conv(X, [1.0, -1.0])",
 ]
-TICK = os.sysconf("SC_CLK_TCK")
 
 
 def notebook_of(sources: list[str]) -> NotebookNode:
     """A notebook with these code cells."""
     return v4.new_notebook(cells=[v4.new_code_cell(source) for source in sources])
-
-
-def kernel_seconds() -> float:
-    """CPU time of everything that this process started, reaped or alive."""
-    ended = os.times()
-    return ended.children_user + ended.children_system + tree_seconds(os.getpid())
-
-
-def tree_seconds(root: int) -> float:
-    """CPU time of what descends from `root`, and of what that has reaped."""
-    total = 0.0
-    for pid in descendants(root):
-        try:
-            fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-        except OSError:
-            continue
-        total += sum(map(int, fields[11:15])) / TICK
-    return total
 
 
 class Cost:
@@ -83,19 +66,22 @@ class Cost:
     Whatever else this machine does only adds to them.
     """
 
-    def __init__(self, one: Callable[[], float], *, batches: int, size: int) -> None:
+    def __init__(self, group: Group, one: Callable[[], object], *, batches: int, size: int) -> None:
+        self._group = group
         one()
         settle()
         measured = [self._batch(one, size) for _ in range(batches)]
         self.grader, self.kernel, self.wall = min(measured, key=lambda m: m[0] + m[1])
 
-    def _batch(self, one: Callable[[], float], size: int) -> tuple[float, float, float]:
-        kernel, grader, wall = kernel_seconds(), time.process_time(), time.perf_counter()
-        unseen = sum(one() for _ in range(size))
+    def _batch(self, one: Callable[[], object], size: int) -> tuple[float, float, float]:
+        everything, grader, wall = self._group.cpu, time.process_time(), time.perf_counter()
+        for _ in range(size):
+            one()
+        grader = time.process_time() - grader
         scale = 1000 / size
         return (
-            (time.process_time() - grader) * scale,
-            (kernel_seconds() - kernel + unseen) * scale,
+            grader * scale,
+            (self._group.cpu - everything - grader) * scale,
             (time.perf_counter() - wall) * scale,
         )
 
@@ -105,20 +91,19 @@ class Cost:
         return self.grader + self.kernel
 
 
-def submission(start: Callable[[], Kernel], sources: list[str], probes: int) -> float:
-    """Run a notebook and ask it questions, as for one submission.
-
-    Returns the CPU time of a cold kernel: what ends with its pid namespace is
-    reaped unseen, and counted for nobody.
-    """
+def submission(start: Callable[[], Kernel], sources: list[str], probes: int) -> None:
+    """Run a notebook and ask it questions, as for one submission."""
     with run_notebook(notebook_of(sources), start, LIMITS) as run:
-        for number in range(probes):
+        if probes:
             with run.probe() as probe:
-                if number == 0:
-                    probe.variables()
-                else:
-                    probe.call("conv", [np.arange(6.0), np.array([1.0, -1.0])])
-        return tree_seconds(run.kernel.pid) if isinstance(run.kernel, ColdKernel) else 0.0
+                probe.variables()
+        forks = Forks(run.probe)
+        forks.shared = True  # as the checks have them, as long as they pass
+        for _ in range(1, probes):
+            probe = forks.lend()
+            probe.call("conv", [np.arange(6.0), np.array([1.0, -1.0])])
+            forks.give_back(probe)
+        forks.end()
 
 
 def forked(zygote: Zygote) -> Kernel:
@@ -185,13 +170,16 @@ class HandIn:
         cells, calls = [], []
         for _ in range(6):
             scope: dict[str, object] = {"__name__": "__main__"}
+            settle()
             with contextlib.redirect_stdout(io.StringIO()):
                 started = time.process_time()
                 for source in sources:
                     exec(source, scope)
                     draw_figures()
                 cells.append(time.process_time() - started)
+                gc.disable()  # as in a fork
                 calls.append(sum(answering(questions, scope) for questions in conversations))
+                gc.enable()
         return min(cells) * 1000, min(calls) * 1000
 
     def questions(self) -> list[list[bytes]]:
@@ -214,43 +202,24 @@ class HandIn:
             Probe.ask = ask  # type: ignore[method-assign]
         return list(asked.values())
 
-    def cost(self, kernel: KernelName, batches: int, size: int) -> Cost:
+    def cost(self, group: Group, kernel: KernelName, batches: int, size: int) -> Cost:
         """Grade it again and again with `kernel`."""
 
         def work(judge: Judge) -> Cost:
             with Grader(judge, kernel=kernel) as grader:
 
-                def one() -> float:
-                    _unseen.clear()
+                def one() -> None:
                     graded = grader.grade("bench", self.path)
                     assert graded.report.score.points > 0
                     write_report(self.folder, graded, occasion(self.course, self.assignment))
-                    return sum(_unseen)
 
-                return Cost(one, batches=batches, size=size)
+                return Cost(group, one, batches=batches, size=size)
 
         return run_session(self.assignment, work)
 
 
-_unseen: list[float] = []
-"""CPU time of cold kernels, which nobody is told once they are gone."""
-
-
-def remember_cold_kernels() -> None:
-    """Have every cold kernel leave its CPU time in ``_unseen`` when it ends."""
-    end = ColdKernel.end
-
-    def counted(kernel: ColdKernel) -> int | None:
-        with contextlib.suppress(OSError, AttributeError):
-            _unseen.append(tree_seconds(kernel.pid))
-        return end(kernel)
-
-    ColdKernel.end = counted  # type: ignore[method-assign]
-
-
-def whole_submissions(batches: int, cold_batches: int) -> None:
+def whole_submissions(group: Group, batches: int, cold_batches: int) -> None:
     """Print what grading a whole hand-in costs beyond the student's own code."""
-    remember_cold_kernels()
     root = Path(__file__).resolve().parents[1]
     print()
     print("milliseconds of CPU of a whole hand-in: read, run, judged, scored, card written")
@@ -261,7 +230,7 @@ def whole_submissions(batches: int, cold_batches: int) -> None:
             cells, calls = hand_in.alone()
             overheads = []
             for kernel, runs in (("forked", batches), ("cold", cold_batches)):
-                cost = hand_in.cost(kernel, runs, 4 if kernel == "forked" else 1)
+                cost = hand_in.cost(group, kernel, runs, 4 if kernel == "forked" else 1)
                 overheads.append(cost.total - cells - calls)
                 title = f"{slug}, {kernel}"
                 print(
@@ -271,15 +240,8 @@ def whole_submissions(batches: int, cold_batches: int) -> None:
             print(f"  cold / forked: {overheads[1] / overheads[0]:.0f} times the overhead")
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
-    )
-    parser.add_argument("--batches", type=int, default=8)
-    parser.add_argument("--submissions", type=int, default=8, help="in a batch")
-    parser.add_argument("--probes", type=int, default=20)
-    parser.add_argument("--cold", type=int, default=2, help="submissions with the cold kernel")
-    options = parser.parse_args()
+def stages(group: Group, options: argparse.Namespace) -> None:
+    """Print what the stages of running one small notebook cost."""
     totals = {}
     print(f"milliseconds of one notebook with {len(CELLS)} cells and {options.probes} probes")
     print(f"  {'':<38} {'grader':>8} {'kernel':>8} {'CPU':>8} {'wall':>9}")
@@ -291,16 +253,18 @@ def main() -> None:
 
             print(name)
             batches = {"batches": options.batches, "size": options.submissions}
-            empty = Cost(lambda: submission(start, [], 0), **batches)
-            cells = Cost(lambda: submission(start, CELLS, 0), **batches)
-            whole = Cost(lambda: submission(start, CELLS, options.probes), **batches)
+            empty = Cost(group, lambda: submission(start, [], 0), **batches)
+            cells = Cost(group, lambda: submission(start, CELLS, 0), **batches)
+            whole = Cost(group, lambda: submission(start, CELLS, options.probes), **batches)
             report("fork, confine, end", empty)
             report("cells", cells, empty)
             report("probes", whole, cells)
             report("whole", whole)
             totals[name] = whole, empty
     print("cold kernel, caged")
-    slow = Cost(lambda: submission(cold, CELLS, options.probes), batches=options.cold, size=1)
+    slow = Cost(
+        group, lambda: submission(cold, CELLS, options.probes), batches=options.cold, size=1
+    )
     report("whole", slow)
     whole, empty = totals["forked kernel, caged"]
     uncaged = totals["forked kernel, no cage"][1]
@@ -308,7 +272,20 @@ def main() -> None:
         f"cold / forked: {slow.total / whole.total:.0f} times the CPU, {slow.wall / whole.wall:.0f} times the wall time"
     )
     print(f"the cage: {empty.total - uncaged.total:.1f} ms of CPU a submission")
-    whole_submissions(options.batches, options.cold)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("--batches", type=int, default=8)
+    parser.add_argument("--submissions", type=int, default=8, help="in a batch")
+    parser.add_argument("--probes", type=int, default=20)
+    parser.add_argument("--cold", type=int, default=2, help="submissions with the cold kernel")
+    options = parser.parse_args()
+    with Group() as group, group.around():
+        stages(group, options)
+        whole_submissions(group, options.batches, options.cold)
 
 
 if __name__ == "__main__":

@@ -20,11 +20,25 @@ from grader.checks.conversation import Conversation, Handle, StudentFunction, to
 from grader.checks.outcome import Failed
 from grader.course.messages import say
 from grader.kernel.caged.agent import Agent
-from grader.kernel.caged.wire import TensorValue, pack, unpack
+from grader.kernel.caged.wire import TensorValue
 
 T = TypeVar("T")
 Weights = list[dict[str, npt.NDArray[Any]]]
 """For each layer with state, in the order of execution: its arrays by name (``weight``, ...)."""
+
+
+Option = bool | int | float | str | tuple[int, ...]
+
+
+def _shape_of(value: Any) -> Any:
+    """Read what an agent tells for a shape: of a tensor; of some, theirs; None of what has none."""
+    if value is None:
+        return None
+    if type(value) is not list:
+        raise ValueError("no shape")
+    if all(type(n) is int for n in value):
+        return tuple(value)
+    return [_shape_of(part) for part in value]
 
 
 class ModuleFact(msgspec.Struct, frozen=True):
@@ -32,7 +46,7 @@ class ModuleFact(msgspec.Struct, frozen=True):
 
     path: str
     type: str
-    options: dict[str, Any]
+    options: dict[str, Option]
 
 
 class LayerFact(msgspec.Struct, frozen=True):
@@ -40,10 +54,14 @@ class LayerFact(msgspec.Struct, frozen=True):
 
     path: str
     type: str
-    options: dict[str, Any]
+    options: dict[str, Option]
     parameters: dict[str, tuple[int, ...]]
     input: Any
     output: Any
+
+    def __post_init__(self) -> None:
+        for name in ("input", "output"):
+            msgspec.structs.force_setattr(self, name, _shape_of(getattr(self, name)))
 
 
 class OperationFact(msgspec.Struct, frozen=True):
@@ -51,8 +69,11 @@ class OperationFact(msgspec.Struct, frozen=True):
 
     name: str
     inputs: list[tuple[int, ...]]
-    arguments: list[Any]
+    arguments: list[bool | int | float | list[bool | int | float]]
     output: Any
+
+    def __post_init__(self) -> None:
+        msgspec.structs.force_setattr(self, "output", _shape_of(self.output))
 
 
 class Trace(msgspec.Struct, frozen=True):
@@ -62,8 +83,16 @@ class Trace(msgspec.Struct, frozen=True):
     operations: list[OperationFact]
     output: Any
 
+    def __post_init__(self) -> None:
+        msgspec.structs.force_setattr(self, "output", _shape_of(self.output))
+
 
 _Parameters = list[tuple[str, tuple[int, ...], bool]]
+MAX_FACTS = 8 << 20
+"""Bytes of facts about one network that are read."""
+_read_modules = msgspec.msgpack.Decoder(list[ModuleFact]).decode
+_read_parameters = msgspec.msgpack.Decoder(_Parameters).decode
+_read_trace = msgspec.msgpack.Decoder(Trace).decode
 
 
 class StudentModule:
@@ -95,13 +124,13 @@ class StudentModule:
         """The model in full, also as an argument for functions of the student's."""
         return self._function.kept(*self._args, **self._kwargs)
 
-    def _facts(self, handle: Handle, kind: Any, ask: str, **question: Any) -> Any:
-        """Ask for facts about the model and read them as a record of `kind`."""
+    def _facts(self, handle: Handle, read: Callable[[bytes], T], ask: str, **question: Any) -> T:
+        """Ask for facts about the model and `read` them."""
         with self._conversation.probing(self.name) as probe:
             value = probe.ask({"ask": ask, "target": handle.reference, **question})
         try:
-            return msgspec.convert(value, kind, strict=False)
-        except msgspec.ValidationError as error:
+            return read(value if type(value) is bytes and len(value) <= MAX_FACTS else b"")
+        except (ValueError, RecursionError) as error:  # msgspec's are ValueErrors
             raise Failed(say("died", name=self.name)) from error
 
     @cached_property
@@ -127,7 +156,7 @@ class StudentModule:
     def modules(self) -> list[ModuleFact]:
         """All modules below the model, in the order of registration."""
         modules: list[ModuleFact] = self._of_outline(
-            lambda handle: self._facts(handle, list[ModuleFact], "modules")
+            lambda handle: self._facts(handle, _read_modules, "modules")
         )
         return modules
 
@@ -135,7 +164,7 @@ class StudentModule:
     def parameters(self) -> list[tuple[str, tuple[int, ...], bool]]:
         """Name, shape and ``requires_grad`` of each parameter tensor."""
         parameters: _Parameters = self._of_outline(
-            lambda handle: self._facts(handle, _Parameters, "parameters")
+            lambda handle: self._facts(handle, _read_parameters, "parameters")
         )
         return parameters
 
@@ -149,7 +178,7 @@ class StudentModule:
         given = [_tensor(x) for x in inputs]
         trace: Trace = self._of_outline(
             lambda handle: self._facts(
-                handle, Trace, "trace", inputs=given, training=training, operations=operations
+                handle, _read_trace, "trace", inputs=given, training=training, operations=operations
             )
         )
         return trace
@@ -158,7 +187,7 @@ class StudentModule:
         """Shape of what a forward pass of `inputs` gives; of a tuple or list of tensors, theirs."""
         given = [_tensor(x) for x in inputs]
         trace: Trace = self._of_outline(
-            lambda handle: self._facts(handle, Trace, "trace", inputs=given, layers=False)
+            lambda handle: self._facts(handle, _read_trace, "trace", inputs=given, layers=False)
         )
         shape = trace.output
         return tuple(shape) if isinstance(shape, (list, tuple)) else shape
@@ -201,8 +230,7 @@ def _tensor(value: Any) -> Any:
 def trace_module(model: Any, *inputs: Any, operations: bool = False) -> Trace:
     """Trace a model of the grader's own process as :meth:`StudentModule.trace` does a student's."""
     question = {"target": "model", "inputs": list(inputs), "operations": operations}
-    answer = Agent({"model": model}, 1 << 30).trace(question)
-    return msgspec.convert(unpack(pack(answer, 1 << 30)), Trace, strict=False)
+    return _read_trace(Agent({"model": model}, 1 << 30).trace(question))
 
 
 def module_weights(model: Any, *inputs: Any) -> Weights:

@@ -261,7 +261,8 @@ def run_session(assignment: Assignment, work: Callable[[Judge], T]) -> T:
         *("-p", "no:faulthandler", "-p", "no:warnings", "-p", "no:junitxml"),
         *("-p", "no:logging", "-p", "no:threadexception", "-p", "no:unraisableexception"),
         *("-p", "no:doctest", "-p", "no:unittest", "-p", "no:pastebin", "-p", "no:stepwise"),
-        *("-s", "--import-mode=importlib", "--rootdir", str(assignment.root)),
+        *("-p", "no:capture", "-p", "no:skipping", "-p", "no:setuponly", "-p", "no:setupplan"),
+        *("--import-mode=importlib", "--rootdir", str(assignment.root)),
         *("-c", os.devnull),
     ]
     before = os.environ.get("PYTEST_DISABLE_PLUGIN_AUTOLOAD")

@@ -105,7 +105,7 @@ def test_it_answers_questions_in_forks(cold: Run) -> None:
             probe.call("half", [1])
         assert cold.cell_of_count(raised.value.frames[0].count) == 4
         model = probe.call("Model", keep=True)
-        parameters = probe.ask({"ask": "parameters", "target": model})
+        parameters = msgspec.msgpack.decode(probe.ask({"ask": "parameters", "target": model}))
         assert parameters[0] == ["layer.weight", [2, 3], True]
 
 

@@ -8,13 +8,15 @@ import threading
 import time
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 import torch
 
 from grader.kernel import processes
 from grader.kernel.caged import frames
-from grader.kernel.caged.wire import Description, Reference, TensorValue, WireError
+from grader.kernel.caged.agent import Agent
+from grader.kernel.caged.wire import Description, Reference, TensorValue, WireError, unpack
 from grader.kernel.probe import Died, Frame, Raised, Refused, TimedOut
 from grader.kernel.run import Run
 from tests.kernel.notebooks import Execute, statuses
@@ -474,16 +476,48 @@ def test_references_of_nobody_are_told_as_errors(network: Run) -> None:
         probe.ask({"ask": "value", "target": Reference(99)})
 
 
+facts = msgspec.msgpack.decode
+
+
+def test_an_outline_that_holds_more_than_the_given_weights_is_refused_also_after_a_trace() -> None:
+    scope: dict[str, Any] = {}
+    exec(
+        "from torch import nn\nimport torch\n"
+        "class Net(nn.Module):\n"
+        "    def __init__(self):\n"
+        "        super().__init__()\n"
+        "        self.layer = nn.Linear(2, 1)\n"
+        "        self.register_buffer('mean', torch.tensor([1.0, 2.0]))\n"
+        "    def forward(self, x):\n"
+        "        return self.layer(x - self.mean)\n",
+        scope,
+    )
+    agent = Agent(scope, 1 << 20)
+    weights = [{"weight": np.ones((1, 2), np.float32), "bias": np.zeros(1, np.float32)}]
+    call = {"ask": "call", "target": "Net", "args": [], "kwargs": {}, "choices": [], "keep": True}
+    images = torch.zeros(1, 2)
+    forward = {"ask": "forward", "inputs": [images], "weights": weights, "training": False}
+
+    def ask(question: dict[str, Any]) -> Any:
+        return unpack(agent.answer(question))
+
+    outline = ask({**call, "outline": True})["value"]
+    assert "value" in ask({"ask": "trace", "target": outline, "inputs": [images]})
+    assert ask({**forward, "target": outline}) == {"refused": "outline"}
+    full = ask({**call, "outline": False})["value"]
+    assert ask({**forward, "target": full})["value"].array.tolist() == [[-3.0]]
+
+
 def test_the_structure_of_a_model_is_told(network: Run) -> None:
     with network.probe() as probe:
         model = probe.call("Net", [], {"width": 2.0}, keep=True)
-        modules = probe.ask({"ask": "modules", "target": model})
-        parameters = probe.ask({"ask": "parameters", "target": model})
+        modules = facts(probe.ask({"ask": "modules", "target": model}))
+        parameters = facts(probe.ask({"ask": "parameters", "target": model}))
     conv = next(m for m in modules if m["type"] == "Conv2d")
     assert conv["path"] == "features.0"
     assert conv["options"] == {
-        "in_channels": 1, "out_channels": 8, "kernel_size": (3, 3), "stride": (1, 1),
-        "padding": (1, 1), "dilation": (1, 1), "groups": 1, "bias": False,
+        "in_channels": 1, "out_channels": 8, "kernel_size": [3, 3], "stride": [1, 1],
+        "padding": [1, 1], "dilation": [1, 1], "groups": 1, "bias": False,
     }  # fmt: skip
     assert ["head.weight", [2, 8], True] in parameters
 
@@ -492,13 +526,13 @@ def test_a_forward_pass_is_traced_in_the_order_in_which_it_runs(network: Run) ->
     with network.probe() as probe:
         model = probe.call("Anders", keep=True)
         question = {"ask": "trace", "target": model, "inputs": [tensor(images())]}
-        assert probe.ask(question)["operations"] == []
-        told = probe.ask({**question, "operations": True})
+        assert facts(probe.ask(question))["operations"] == []
+        told = facts(probe.ask({**question, "operations": True}))
     assert [layer["path"] for layer in told["layers"]] == ["eins", "norm", "z"]
-    assert told["layers"][0]["output"] == (3, 4, 5, 5)
+    assert told["layers"][0]["output"] == [3, 4, 5, 5]
     names = [operation["name"] for operation in told["operations"]]
     assert names.index("convolution") < names.index("relu") < names.index("mean")
-    assert told["output"] == (3, 2)
+    assert told["output"] == [3, 2]
 
 
 @pytest.mark.parametrize("name", ["Net", "Anders"])

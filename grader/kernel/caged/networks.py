@@ -36,13 +36,16 @@ _OPTIONS = (
 ).split()
 
 
+_PLAIN = (bool, int, float, str)
+
+
 def options_of(module: Any) -> dict[str, Any]:
     """Options that a module was constructed with, as far as they are plain values."""
     options: dict[str, Any] = {}
     for name in _OPTIONS:
         value = module.__dict__.get(name)
-        if isinstance(value, (bool, int, float, str)) or (
-            isinstance(value, tuple) and all(isinstance(v, int) for v in value)
+        if type(value) in _PLAIN or (
+            type(value) is tuple and all(type(v) in (int, bool) for v in value)
         ):
             options[name] = value
     if "bias" in module._parameters:
