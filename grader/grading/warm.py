@@ -54,19 +54,24 @@ class WarmGrader:
         self._tasks: queue.SimpleQueue[tuple[str, Path, Future[Graded]] | None] = (
             queue.SimpleQueue()
         )
+        self._collected = threading.Event()
         self._thread = threading.Thread(target=self._hold, name="grading", daemon=True)
         self._thread.start()
+        # Python 3.11 may fail when two threads parse code at once: nobody does while it collects.
+        self._collected.wait()
 
     def _hold(self) -> None:
         try:
             run_session(self._assignment, self._serve)
         except BaseException as error:  # noqa: BLE001 - told to whoever waits
+            self._collected.set()
             while (item := self._tasks.get()) is not None:
                 item[2].set_exception(error)
 
     def _serve(self, judge: Judge) -> None:
         kernel, caged, marks = self._options
         warm = False
+        self._collected.set()
         with Grader(judge, kernel=kernel, caged=caged, marks=marks) as grader:
             while (item := self._tasks.get()) is not None:
                 student, path, future = item
