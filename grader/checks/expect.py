@@ -87,8 +87,9 @@ class Expectation:
         follow_through = _made(follow_through)
         if follow_through is not None:
             carried = _array(follow_through)
-            # Nothing follows from NaN: an earlier step without numbers carries nothing on.
-            if np.isfinite(carried).all() and compare_close(answered, carried, atol, rtol).ok:
+            # Nothing follows from NaN or from zeros alone: what leads there carries nothing on.
+            follows = bool(np.isfinite(carried).all() and np.any(carried))
+            if follows and compare_close(answered, carried, atol, rtol).ok:
                 self._record.follow_through = True
                 return
         evidence = self._evidence(

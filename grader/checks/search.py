@@ -1,7 +1,8 @@
 """Finding an answer by its value, for students who structure a notebook in their own way.
 
 Only values that could hardly be there by chance are looked for: 235146 or a matrix of gradients,
-not 0, 64, 0.5, a mask or ``range(10)``.
+not 0, 64, 0.5, a mask or ``range(10)``. Where there are many that come near, one that agrees says
+nothing: then none is found.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import itertools
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import msgspec
@@ -22,6 +23,9 @@ from grader.checks.script import latin_digits
 
 MAX_TEXT = 1_000_000
 MAX_ELEMENTS = 100_000
+MAX_NEAR = 30
+"""Most different values within a tenth of the wanted one, in variables or in one output."""
+_NEAR = 0.1
 _MIN_DIGITS = 4
 _MIN_BITS = 20.0
 _HALF = 0.5000001
@@ -123,17 +127,32 @@ def find_value(
     if np.all(finite == np.rint(finite)):
         rtol = min(rtol, 0.25 / float(np.abs(finite).max()))
     ranked: list[tuple[bool, bool, str]] = []
+    near: set[bytes] = set()
     for name, value in variables.items():
         if not _may_have_size(value, target.size):
             continue
         result = compare_close(value, wanted, atol, rtol)
+        numbers = as_numbers(value)
+        if numbers is not None and _is_near(numbers, target):
+            near.add(numbers.tobytes())
         if result.ok or (
             result.same_values_other_shape
             and _squeezed(result.answered_shape) == _squeezed(result.expected_shape)
         ):
             ranked.append((not result.ok, name.startswith("_"), name))
+    if len(near) > MAX_NEAR:
+        return []
     ranked.sort(key=lambda entry: entry[:2])
     return [name for _, _, name in ranked]
+
+
+def _is_near(numbers: npt.NDArray[Any], target: npt.NDArray[Any]) -> bool:
+    """Whether no number is further from the wanted one than a tenth of the largest of those."""
+    if numbers.size != target.size:
+        return False
+    with np.errstate(all="ignore"):
+        distance = np.abs(numbers.reshape(-1) - target.reshape(-1)).max()
+        return bool(distance <= _NEAR * np.abs(target[np.isfinite(target)]).max(initial=0.0))
 
 
 def _may_have_size(value: Any, size: int) -> bool:
@@ -181,26 +200,50 @@ def _power_of_ten(exponent: int) -> float:
     return float(f"1e{exponent}")  # infinite where ``10.0 ** exponent`` raises
 
 
-def find_in_text(wanted: object, text: str) -> bool:
-    """Tell whether `wanted` was printed in `text`.
+def find_in_outputs(wanted: object, outputs: Iterable[tuple[int, str]]) -> int | None:
+    """Return the number of the first output in which `wanted` was printed, None if in none.
 
     A number must stand there with at least four digits, an array as a whole, row by row, as
     numpy, torch or Python print it. Both may be rounded as a print rounds: to half a unit of the
-    last digit shown. What is shown must itself be distinctive.
+    last digit shown. What is shown must itself be distinctive. Of all outputs together a million
+    characters are read.
+
+    Parameters
+    ----------
+    wanted
+        The value to look for.
+    outputs
+        Pairs of a number and a text.
     """
     target = as_numbers(wanted)
     if target is None or target.dtype.kind == "c" or not is_distinctive(wanted):
-        return False
-    text = latin_digits(text[:MAX_TEXT]).translate(_WRITTEN)
-    if target.size == 1:
-        return _find_number(float(target.reshape(-1)[0]), text)
-    return _find_array(target, text)
+        return None
+    left = MAX_TEXT
+    near: set[float] = set()
+    first: int | None = None
+    for number, text in outputs:
+        read, left = latin_digits(text[:left]).translate(_WRITTEN), left - len(text[:left])
+        if target.size > 1:
+            found = _find_array(target, read)
+        else:
+            found = _find_number(float(target.reshape(-1)[0]), read, near)
+        if found and first is None:
+            first = number
+        if left <= 0 or (first is not None and target.size > 1):
+            break
+    return first if len(near) <= MAX_NEAR else None
 
 
-def _find_number(wanted: float, text: str) -> bool:
+def _find_number(wanted: float, text: str, near: set[float]) -> bool:
+    """Whether the number `wanted` stands in `text`; what comes near it is added to `near`."""
     grouped = (match[0].replace(match[1], "") for match in _GROUPED.finditer(text))
     plain = (match[0] for match in _PRINTED.finditer(text))
-    return any(_agrees(_printed(number), wanted) for number in itertools.chain(grouped, plain))
+    found = False
+    for number in map(_printed, itertools.chain(grouped, plain)):
+        if abs(number.value - wanted) <= _NEAR * abs(wanted):
+            near.add(number.value)
+            found = found or _agrees(number, wanted)
+    return found
 
 
 def _agrees(number: _Printed, wanted: float) -> bool:

@@ -132,10 +132,10 @@ class Student:
                 cell = self.subject.cell_of(found)
                 self.record.saw(name, f"value:{found}", found, cell)
                 return self._fetch(found, f"value:{found}", cell)
-            for index, text in [*self.subject.outputs(), *self._saved_outputs()]:
-                if search.find_in_text(each, text):
-                    self.record.saw(name, f"output:{index}", str(index), index)
-                    return Answer(each, name, f"output:{index}", index)
+            outputs = [*self.subject.outputs(), *self._saved_outputs()]
+            if (index := search.find_in_outputs(each, outputs)) is not None:
+                self.record.saw(name, f"output:{index}", str(index), index)
+                return Answer(each, name, f"output:{index}", index)
         return None
 
     def _saved_outputs(self) -> list[tuple[int, str]]:

@@ -32,6 +32,11 @@ class Subject:
         The notebook as handed in, with its saved outputs.
     run
         The executed notebook with its live process.
+
+    Attributes
+    ----------
+    silent
+        Whether that process did not even tell which variables there are.
     """
 
     def __init__(
@@ -42,6 +47,7 @@ class Subject:
         self.submitted = submitted
         self.run = run
         self.forks = Forks(run.probe)
+        self.silent = False
 
     @property
     def texts(self) -> Feedback:
@@ -70,6 +76,7 @@ class Subject:
             with self.probe() as probe:
                 return probe.variables()
         except (Died, TimedOut, Raised, Refused):
+            self.silent = True
             return {}
 
     @cached_property

@@ -66,7 +66,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     cell_seconds: Annotated[float, ruled(between(_TENTH, 86_400))] = 30.0
     submission_seconds: Annotated[float, ruled(between(_TENTH, 604_800))] = 300.0
     probe_seconds: Annotated[float, ruled(between(_TENTH, 3_600))] = 10.0
-    judging_seconds: Annotated[float, ruled(between(_TENTH, 86_400))] = 120.0
+    judging_seconds: Annotated[float, ruled(between(_TENTH, 86_400))] = 300.0
     memory_mb: Annotated[int, ruled(between(256, 1_048_576))] = 2048
     processes: Annotated[int, ruled(between(1, 4_096))] = 64
     file_mb: Annotated[int, ruled(between(1, 65_536))] = 64

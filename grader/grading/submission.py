@@ -142,6 +142,8 @@ class Grader:
             judged, troubles = self._judge.judge(subject)
             judged_seconds = time.perf_counter() - judging
         notices_ += notices.of_run(run, self.assignment.limits)
+        if subject.silent:
+            notices_.append(Notice(id="no-answers", text=say("no-answers")))
         secrets = secrets_left(run.notebook)
         notices_ += notices.of_findings(secrets)
         report = self._report(

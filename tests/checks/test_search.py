@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
-from grader.checks.search import find_in_text, find_value, is_distinctive
+from grader.checks.search import find_in_outputs, find_value, is_distinctive
 
 DW = np.array([[-2, 0, 2], [0, 3, -2], [2, -1, 0]])
 CONV = np.array(
@@ -25,6 +25,10 @@ CONV = np.array(
 )
 POOLED = np.array([[242, 380], [117, 324]])
 WEIGHTS = np.random.default_rng(1).normal(size=(3, 4))
+
+
+def find_in_text(wanted: object, text: str) -> bool:
+    return find_in_outputs(wanted, [(0, text)]) == 0
 
 
 # --- which values are worth looking for -------------------------------------------------------
@@ -305,3 +309,36 @@ def test_a_hostile_text_costs_little_time(text: str) -> None:
     assert not find_in_text(CONV, text)
     assert not find_in_text(265.75, text)
     assert time.process_time() - begin < 10
+
+
+# --- where many come near -----------------------------------------------------------------------
+
+
+def test_one_of_very_many_guesses_is_not_found_among_variables() -> None:
+    few = {f"n{i}": 235_146 + 900 * i for i in range(-10, 11)}
+    assert find_value(235_146, few, 0, 0) == ["n0"]
+    many = {f"n{i}": 235_146 + i for i in range(-20, 21)}
+    assert find_value(235_146, many, 0, 0) == []
+    far = {f"n{i}": i * i for i in range(100)} | {"n": 235_146}
+    assert find_value(235_146, far, 0, 0) == ["n"]
+
+
+def test_one_of_very_many_guesses_is_not_found_among_arrays() -> None:
+    guesses = {f"a{i}": CONV + i / 100 for i in range(40)}
+    assert find_value(CONV, guesses, 1e-6, 1e-6) == []
+    others = {f"a{i}": CONV * i for i in range(40)}
+    assert find_value(CONV, others, 1e-6, 1e-6) == ["a1"]
+
+
+def test_one_of_very_many_guesses_is_not_found_among_what_was_printed() -> None:
+    near = range(235_100, 235_200)
+    assert find_in_outputs(235_146, [(3, "235140 235143 235146")]) == 3
+    assert find_in_outputs(235_146, [(0, " ".join(map(str, near)))]) is None
+    assert find_in_outputs(235_146, [(n, str(n)) for n in near]) is None
+    log = "\n".join(f"step {100 * n} loss {3 / (n + 1):.4f}" for n in range(1000))
+    assert find_in_outputs(235_146, [(0, log), (1, "235,146 parameters")]) == 1
+
+
+def test_no_more_than_a_million_characters_are_read() -> None:
+    assert find_in_outputs(235_146, [(0, "word " * 210_000), (1, "235146")]) is None
+    assert find_in_outputs(235_146, [(0, "word " * 190_000), (1, "235146")]) == 1

@@ -90,7 +90,7 @@ def test_an_unknown_slug_suggests_the_nearest(folder):
         ("assignment.toml", "memory_mb = 4096", "memory_mb = 4096.5", "limits.memory_mb", "expected a whole", "whole"),
         ("assignment.toml", "cell_seconds = 12.5", "cell_seconds = 0", "limits.cell_seconds", "0 is out", "0.1"),
         ("assignment.toml", "cell_seconds = 12.5", "cell_seconds = 301", "limits.cell_seconds", "more than submission", "lower"),
-        ("assignment.toml", "cell_seconds = 12.5", "probe_seconds = 121", "limits.probe_seconds", "more than judging_seconds (120)", "raise judging_seconds"),
+        ("assignment.toml", "cell_seconds = 12.5", "probe_seconds = 301", "limits.probe_seconds", "more than judging_seconds (300)", "raise judging_seconds"),
         ("assignment.toml", '"grad_W"', '"dW"', "aliases.dW[0]", "name of an answer itself", "remove it"),
         ("assignment.toml", '"grad_W"', '"grad W"', "aliases.dW[0]", "not a Python name", "in code"),
         ("assignment.toml", '["grad_W", "weight_gradient"]', "[]", "aliases.dW", "there is no name", "at least"),

@@ -34,6 +34,7 @@ from .networks import (  # noqa: E402
     Tracer,
     WeightsDiffer,
     fill_with_zeros,
+    in_precision_of,
     is_outline,
     lay_weights,
     layers_with_state,
@@ -57,6 +58,8 @@ VARIABLE_BYTES = 1 << 20
 VARIABLES_BYTES = 16 << 20
 REQUEST_BYTES = 1 << 30
 MAX_VARIABLES = 2000
+MAX_NAME = 200
+"""Longest name of a variable or a type, in characters."""
 
 _encode = msgspec.msgpack.Encoder().encode
 
@@ -73,13 +76,13 @@ class _Refused(Exception):
 def describe(value: Any) -> Description:
     """Describe a value by its type alone: its ``repr`` would be student code."""
     kind = _type_of(value)
-    name = f"{kind.__module__}.{kind.__qualname__}"
+    name = f"{kind.__module__}.{kind.__qualname__}"[:MAX_NAME]
     if kind in _PLAIN_KINDS:
         return Description(name, "", "function")
     if isinstance(value, type):
-        return Description(f"{value.__module__}.{value.__qualname__}", "", "class")
+        return Description(f"{value.__module__}.{value.__qualname__}"[:MAX_NAME], "", "class")
     if kind is types.ModuleType:
-        return Description(value.__name__, "", "module")
+        return Description(str(value.__name__)[:MAX_NAME], "", "module")
     return Description(name, "", "object")
 
 
@@ -234,6 +237,8 @@ class Agent:
         for name, value in list(self.namespace.items()):
             if type(name) is not str or name in self.hidden or name.startswith("_"):
                 continue
+            if len(name) > MAX_NAME:
+                continue
             if _type_of(value) is types.ModuleType or len(found) >= MAX_VARIABLES:
                 continue
             try:
@@ -368,7 +373,7 @@ class Agent:
 
         model = self._module(question["target"])
         model.train(bool(question.get("training")))
-        inputs = self._resolve(question["inputs"])
+        inputs = in_precision_of(model, self._resolve(question["inputs"]))
         self._has_values(model)
         order = (
             Tracer(model, operations=bool(question.get("operations")))
@@ -394,7 +399,7 @@ class Agent:
         from torch import no_grad
 
         model = self._module(question["target"])
-        inputs = self._resolve(question["inputs"])
+        inputs = in_precision_of(model, self._resolve(question["inputs"]))
         weights = question["weights"]
         with no_grad():
             if weights is not None:

@@ -34,6 +34,8 @@ PRIVATE_FOLDERS: Final = (SCRATCH, "/tmp", "/dev/shm")
 """Where student code may write."""
 STAGE: Final = "/stage"
 """Where the grader lays the data files handed in with a notebook."""
+FILES, FILES_KEPT = 1000, 24
+"""Open files of each process, and those that only the processes which answer may add to them."""
 NOBODY: Final = 65534
 STUDENT_UID: Final = 1000
 
@@ -160,7 +162,8 @@ def shut_in(
         _drop_capabilities()
         layers.append("no new privileges")
         rights = dict.fromkeys(PRIVATE_FOLDERS, _FS_ALL)
-        rights |= {"/dev": _FS_DEVICES, "/proc": _FS_WRITE_FILE | _FS_TRUNCATE}
+        # Nothing in /proc: a process could undo that it goes first when memory runs out.
+        rights["/dev"] = _FS_DEVICES
         if channel is not None:
             rights[channel] = _FS_MAKE_SOCK | _FS_REMOVE_FILE
         with contextlib.suppress(CageError):
@@ -265,7 +268,7 @@ def limit_resources(limits: Limits, *, count_processes: bool) -> None:
         resource.RLIMIT_CORE: 0,
         resource.RLIMIT_AS: mapped + (limits.memory_mb << 20),
         resource.RLIMIT_FSIZE: limits.file_mb << 20,
-        resource.RLIMIT_NOFILE: 1024,
+        resource.RLIMIT_NOFILE: FILES + FILES_KEPT,
         resource.RLIMIT_MSGQUEUE: 0,
     }
     if count_processes:
@@ -274,6 +277,12 @@ def limit_resources(limits: Limits, *, count_processes: bool) -> None:
         _, hard = resource.getrlimit(kind)
         value = value if hard == resource.RLIM_INFINITY else min(value, hard)
         resource.setrlimit(kind, (value, value))
+
+
+def keep_files_back(kept: bool) -> None:
+    """Keep some descriptors back from student code, so that questions can be taken at the limit."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(1, most - FILES_KEPT) if kept else most, most))
 
 
 # -- Landlock ---------------------------------------------------------------------

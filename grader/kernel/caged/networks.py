@@ -92,6 +92,17 @@ def fill_with_zeros(model: Any) -> None:
     model._apply(zeros)
 
 
+def in_precision_of(model: Any, inputs: list[Any]) -> list[Any]:
+    """Return inputs in the floating dtype of `model`: a notebook may compute in double precision."""
+    own = next((p.dtype for p in model.parameters() if p.is_floating_point()), None)
+    if own is None:
+        return inputs
+    floating = [getattr(x, "is_floating_point", lambda: False)() for x in inputs]
+    return [
+        x.to(own) if is_floating else x for x, is_floating in zip(inputs, floating, strict=True)
+    ]
+
+
 class Order:
     """Notes the layers in the order in which they run: see :func:`is_layer`."""
 

@@ -178,7 +178,9 @@ def run_child(shell: Any, sock: socket.socket, job: Job, namespaces: bool) -> No
             return
         kind, *arguments = _decode(payload)
         if kind == "execute":
+            confine.keep_files_back(True)
             runner.run(arguments[0])
+            confine.keep_files_back(False)
         elif kind == "probe":
             _fork_probe(runner, descriptors, job, hidden)
 

@@ -1,0 +1,6 @@
+# The process aborts.
+# %% honest
+# %%
+import os
+
+os.abort()

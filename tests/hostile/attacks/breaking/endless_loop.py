@@ -1,0 +1,5 @@
+# A loop that never ends.
+# %% honest
+# %%
+while True:
+    pass

