@@ -7,6 +7,7 @@ import pwd
 import socket
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -25,7 +26,7 @@ from grader.grading.warm import WarmGrader
 from grader.grading.worker import occasion
 from grader.kernel import processes
 from grader.report import Report, Seconds
-from tests.hostile.notebooks import COURSE, attack
+from tests.hostile.notebooks import COURSE, FAMILIES, attack
 
 ROOT = Path(__file__).parents[2]
 SECRET = "a-secret-of-the-grader-0x5eed"
@@ -46,6 +47,8 @@ class Bench:
         }
         self._folder = folder
         self._facts = facts
+        for family in FAMILIES:
+            (folder / family).mkdir()
         self._grader = WarmGrader(self.assignment)
         self._honest = self._write("honest", notebook)
         self.first = self.grade_honest()
@@ -55,7 +58,6 @@ class Bench:
 
     def _write(self, name: str, notebook: NotebookNode) -> Path:
         path = self._folder / f"{name}.ipynb"
-        path.parent.mkdir(exist_ok=True)
         # As one that was run before it was handed in.
         first = next(cell for cell in notebook.cells if cell.cell_type == "code")
         first.outputs = [v4.new_output("stream", text="saved")]
@@ -144,10 +146,10 @@ def names(folder: str | Path) -> frozenset[str]:
 
 def settled(folder: Path, wanted: dict[str, object]) -> dict[str, object]:
     """What is left behind, once the kernel has ended what was killed."""
-    for _ in range(10_000):
+    for _ in range(250):
         if (state := machine(folder)) == wanted:
             break
-        os.sched_yield()
+        time.sleep(0.02)
     return state
 
 

@@ -73,16 +73,21 @@ class _Refused(Exception):
     """The question has no answer; the message says why."""
 
 
+def _text(text: str, length: int = MAX_NAME) -> str:
+    """Text that has a place on the wire: not too long, no half of a surrogate pair."""
+    return text[:length].encode("utf-8", "replace").decode()
+
+
 def describe(value: Any) -> Description:
     """Describe a value by its type alone: its ``repr`` would be student code."""
     kind = _type_of(value)
-    name = f"{kind.__module__}.{kind.__qualname__}"[:MAX_NAME]
+    name = _text(f"{kind.__module__}.{kind.__qualname__}")
     if kind in _PLAIN_KINDS:
         return Description(name, "", "function")
     if isinstance(value, type):
-        return Description(f"{value.__module__}.{value.__qualname__}"[:MAX_NAME], "", "class")
+        return Description(_text(f"{value.__module__}.{value.__qualname__}"), "", "class")
     if kind is types.ModuleType:
-        return Description(str(value.__name__)[:MAX_NAME], "", "module")
+        return Description(_text(str(value.__name__)), "", "module")
     return Description(name, "", "object")
 
 
@@ -179,7 +184,7 @@ class Agent:
         except WeightsDiffer as difference:
             return pack({"refused": f"weights:{difference}"}, self.limit)
         except WireError as error:
-            return pack({"refused": "wire", "because": str(error)[:500]}, self.limit)
+            return pack({"refused": "wire", "because": _text(str(error), 500)}, self.limit)
         except BaseException as error:  # whatever student code raises is an answer
             return pack({"raised": self._raised(error)}, self.limit)
 
@@ -191,7 +196,8 @@ class Agent:
             described = describe(value)
             if text.startswith("a value of type"):
                 return pack({"value": described}, self.limit)
-            return pack({"value": Description(described.type, text[:500], "too-large")}, self.limit)
+            described = Description(described.type, _text(text, 500), "too-large")
+            return pack({"value": described}, self.limit)
 
     def _target(self, target: Any) -> Any:
         if type(target) is Reference:
@@ -237,7 +243,7 @@ class Agent:
         for name, value in list(self.namespace.items()):
             if type(name) is not str or name in self.hidden or name.startswith("_"):
                 continue
-            if len(name) > MAX_NAME:
+            if name != _text(name):
                 continue
             if _type_of(value) is types.ModuleType or len(found) >= MAX_VARIABLES:
                 continue
@@ -247,10 +253,10 @@ class Agent:
             except WireError as error:
                 described = describe(value)
                 if not str(error).startswith("a value of type"):
-                    described = Description(described.type, str(error)[:500], "too-large")
+                    described = Description(described.type, _text(str(error), 500), "too-large")
                 found[name] = described
             except Exception as error:
-                found[name] = Description(describe(value).type, str(error)[:200], "object")
+                found[name] = Description(describe(value).type, _text(str(error)), "object")
         return found
 
     def value(self, question: dict[str, Any]) -> Any:
@@ -336,16 +342,20 @@ class Agent:
             {
                 "count": self.cells[frame.f_code.co_filename],
                 "line": line,
-                "function": frame.f_code.co_name,
+                "function": _text(frame.f_code.co_name),
             }
             for frame, line in traceback.walk_tb(error.__traceback__)
             if frame.f_code.co_filename in self.cells
         ]
         try:
-            message = str(error)[:2000]
+            message = _text(str(error), 2000)
         except BaseException:  # __str__ of an exception is student code too
             message = ""
-        return {"type": type(error).__name__[:100], "message": message, "frames": frames[-20:]}
+        return {
+            "type": _text(type(error).__name__, 100),
+            "message": message,
+            "frames": frames[-20:],
+        }
 
     # -- torch modules ------------------------------------------------------------
 

@@ -51,7 +51,9 @@ _TUPLE, _SET, _COMPLEX, _BIGINT, _MAPPING, _ARRAY, _TENSOR, _DTYPE, _DESCRIPTION
     range(1, 11)
 )
 
+_LENGTH: Final = struct.Struct(">I")
 _encode = msgspec.msgpack.Encoder().encode
+_decode = msgspec.msgpack.decode
 _Ext = msgspec.msgpack.Ext
 _asarray = np.asarray
 _ndarray = np.ndarray
@@ -316,7 +318,7 @@ def pack(value: Any, limit: int) -> bytes:
         If `value` holds something without a place on the wire, or is too large.
     """
     packer, structure = _packed(value, limit)
-    return b"".join([struct.pack(">I", len(structure)), structure, *packer.buffers])
+    return b"".join([_LENGTH.pack(len(structure)), structure, *packer.buffers])
 
 
 def _packed(value: Any, limit: int) -> tuple[_Packer, bytes]:
@@ -423,7 +425,7 @@ class _Reader:
         self.keys = 0
 
     def decode(self, data: memoryview) -> Any:
-        return msgspec.msgpack.decode(data, ext_hook=self.extension)
+        return _decode(data, ext_hook=self.extension)
 
     def array(self, fields: Any) -> np.ndarray[Any, Any]:
         name, shape, offset, nbytes = fields
@@ -493,7 +495,7 @@ def unpack(payload: bytes, *, tensor: Callable[[TensorValue], Any] | None = None
     """
     if len(payload) < 4:
         raise WireError("a frame without a structure")
-    (length,) = struct.unpack_from(">I", payload)
+    (length,) = _LENGTH.unpack_from(payload)
     if length > STRUCTURE_BYTES or 4 + length > len(payload):
         raise WireError("a structure that is too long")
     view = memoryview(payload)

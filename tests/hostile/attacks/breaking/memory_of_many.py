@@ -3,8 +3,8 @@
 # %%
 import os, time
 
-for _ in range(4):
+for _ in range(6):
     if os.fork() == 0:
-        held = np.ones(22 << 20)
+        held = np.ones(12 << 20)
         time.sleep(1000)
 time.sleep(1000)

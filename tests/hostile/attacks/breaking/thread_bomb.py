@@ -8,7 +8,7 @@ def more():
     while True:
         try:
             threading.Thread(target=more, daemon=True).start()
-        except RuntimeError:
+        except (RuntimeError, MemoryError):
             pass
 
 

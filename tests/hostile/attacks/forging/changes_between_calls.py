@@ -2,14 +2,14 @@
 # %% honest setup functions network
 # %%
 class Shifty:
-    n = 0
+    n = 10
 
     def __array__(self, *a, **k):
-        Shifty.n += 1
+        Shifty.n += 7
         return np.full(3, float(Shifty.n))
 
     def __float__(self):
-        Shifty.n += 1
+        Shifty.n += 7
         return float(Shifty.n)
 
 
