@@ -136,12 +136,13 @@ def machine(folder: Path) -> dict[str, object]:
         "System V": [
             s for s in Path("/proc/sysvipc/shm").read_text().splitlines() if s.split()[0] == "7"
         ],
-        "descriptors": len(os.listdir("/proc/self/fd")),
+        "descriptors": len(list(Path("/proc/self/fd").iterdir())),
     }
 
 
 def names(folder: str | Path) -> frozenset[str]:
-    return frozenset(os.listdir(folder)) if os.path.isdir(folder) else frozenset()
+    path = Path(folder)
+    return frozenset(entry.name for entry in path.iterdir()) if path.is_dir() else frozenset()
 
 
 def settled(folder: Path, wanted: dict[str, object]) -> dict[str, object]:

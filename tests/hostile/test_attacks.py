@@ -10,7 +10,7 @@ import pytest
 
 from grader.report import CheckResult, Report
 from tests.hostile.conftest import Bench, environment, peak_memory, settled, timeless
-from tests.hostile.notebooks import FAMILIES, Expected, attack, scripts, table
+from tests.hostile.notebooks import FAMILIES, Expected, scripts, table
 
 EXPECTED = table()
 GRADER_MEMORY = 200
