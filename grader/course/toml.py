@@ -26,6 +26,8 @@ T = TypeVar("T")
 _TEXT = inspect.type_info(Text)
 _BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
 _LINE = re.compile(r"\(at line (\d+), column \d+\)")
+_EXCESS = re.compile(r"[\d_]{1000}|[eE][+-]?[\d_]{9}|(?:[\[{][^\[{\n]{0,40}){100}")
+"""Digits, exponents and brackets that nobody writes on purpose."""
 
 
 def load(file: Path, problems: Problems) -> dict[str, Any] | None:
@@ -55,6 +57,21 @@ def load(file: Path, problems: Problems) -> dict[str, Any] | None:
         complaint = Complaint(f"not valid TOML: {what}", "look at this line and the one before it")
         problems.add(file, "", complaint, line=line)
         return None
+    except (ValueError, ArithmeticError, RecursionError) as error:
+        # What the grammar allows and Python does not: thousands of digits, exponents, brackets.
+        problems.add(file, "", _beyond_python(error), line=_line_of_excess(source))
+        return None
+
+
+def _beyond_python(error: Exception) -> Complaint:
+    if isinstance(error, RecursionError):
+        return Complaint("values are nested too deep here", "look for brackets without their pair")
+    return Complaint("a number is too long or too large here", "write a number of usual size")
+
+
+def _line_of_excess(source: str) -> int | None:
+    found = _EXCESS.search(source)
+    return source.count("\n", 0, found.start()) + 1 if found else None
 
 
 def convert(

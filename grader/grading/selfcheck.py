@@ -11,7 +11,7 @@ from grader.course.assignment import read_assignment
 from grader.course.course import Course
 from grader.course.messages import say
 from grader.grading.submission import Grader
-from grader.notebook import assignment_of
+from grader.notebook import assignment_of, storable
 from grader.report import Notice, Report
 
 
@@ -38,7 +38,7 @@ def self_check(course: Course, notebook: Path, slug: str | None = None) -> Repor
 
     def work(judge: Judge) -> Report:
         with Grader(judge.public(), caged=False) as grader:
-            return grader.grade(notebook.stem, notebook).report
+            return grader.grade(storable(notebook.stem), notebook).report
 
     report = run_session(assignment, work)
     notice = Notice(id="no-cage", text=say("no-cage"))

@@ -30,6 +30,7 @@ from grader.notebook import (
     read_notebook,
     redact,
     secrets_left,
+    storable,
 )
 from grader.report import (
     CellOutput,
@@ -165,7 +166,7 @@ class Grader:
     def lost(self, student: str, path: Path, reason: str) -> Graded:
         """Report a hand-in that could not be graded for `reason`: the grader's fault, not theirs."""
         graded = self._without_run(
-            student, path.name, [], time.perf_counter(), "error", "grader-error"
+            student, storable(path.name), [], time.perf_counter(), "error", "grader-error"
         )
         return Graded(graded.report, [Trouble("run", reason)])
 

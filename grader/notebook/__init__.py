@@ -9,7 +9,7 @@ way out to students: a skeleton made from the reference (:func:`to_notebook`).
 from grader.notebook.facts import Facts
 from grader.notebook.findings import Finding, Unreadable, describe
 from grader.notebook.locate import DataFile, Found, find_notebook, list_submissions
-from grader.notebook.naming import assignment_of
+from grader.notebook.naming import assignment_of, storable
 from grader.notebook.read import Submission, read_notebook
 from grader.notebook.release import ReleaseError, to_notebook
 from grader.notebook.secrets import redact, secrets_left
@@ -31,5 +31,6 @@ __all__ = [
     "read_notebook",
     "redact",
     "secrets_left",
+    "storable",
     "to_notebook",
 ]

@@ -8,14 +8,21 @@ one is taken by a fixed rule, and a finding says which there were.
 from __future__ import annotations
 
 import io
-import unicodedata
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
+from itertools import chain, count
 from pathlib import Path, PurePosixPath
 
 import msgspec
 
 from grader.notebook.findings import Finding, Unreadable
-from grader.notebook.naming import NOTHING_ALIKE, likeness, student_of, without_copy_marks
+from grader.notebook.naming import (
+    NOTHING_ALIKE,
+    folder_name,
+    likeness,
+    storable,
+    student_of,
+    without_copy_marks,
+)
 from grader.notebook.read import MAX_BYTES, not_opened
 from grader.notebook.tree import Bounds, FolderTree, Tree, ZipTree
 
@@ -73,7 +80,8 @@ def list_submissions(folder: Path, slug: str) -> dict[str, Path]:
 
     A folder is named by the student id; so is a file, or it carries the assignment's name as
     well (``Exercise10_99123456.zip``). Where two hand-ins would have the same id, the one that bears
-    it plainly keeps it and the other goes by its whole name: none is passed over.
+    it plainly keeps it and the other goes by its whole name, or by a number: none is passed over.
+    Every id can name a folder.
     """
     root = folder / slug
     if not root.is_dir():
@@ -84,17 +92,26 @@ def list_submissions(folder: Path, slug: str) -> dict[str, Path]:
         if path.name.startswith((".", "__")):
             continue
         if path.is_dir():
-            found[unicodedata.normalize("NFC", path.name)] = path
+            plain, student = path.name, path.name
         elif path.suffix.lower() in _HANDED_IN:
-            student = student_of(path.stem, slug)
-            if student == path.stem and student not in found:
-                found[student] = path
-            else:
-                late.append((student, path))
+            plain, student = path.stem, student_of(path.stem, slug)
+        else:
+            continue
+        student = folder_name(student)
+        if student == plain and student not in found:
+            found[student] = path
+        else:
+            late.append((student, path))
     for student, path in late:
-        free = next(name for name in (student, path.stem, path.name) if name not in found)
-        found[free] = path
+        found[_free_id(student, path, found)] = path
     return dict(sorted(found.items()))
+
+
+def _free_id(student: str, path: Path, taken: Container[str]) -> str:
+    whole = folder_name(path.name)
+    numbered = (f"{whole}-{number}" for number in count(2))
+    names = chain((student, folder_name(path.stem), whole), numbered)
+    return next(name for name in names if name not in taken)
 
 
 def find_notebook(path: Path, slug: str, *, bounds: Bounds | None = None) -> Found:
@@ -130,7 +147,7 @@ def _single_file(path: Path) -> Found:
             data = file.read(MAX_BYTES + 1)  # one too many lets the reader say that it is too large
     except OSError as error:
         raise not_opened(path, error) from error
-    return Found(notebook=data, name=path.name, files=(), findings=())
+    return Found(notebook=data, name=storable(path.name), files=(), findings=())
 
 
 def _find_in_folder(path: Path, slug: str, bounds: Bounds) -> Found:

@@ -19,6 +19,11 @@ _HOMEWORK: frozenset[str] = frozenset(
     "hw homework assignment assign exercise ex project تمرین تکلیف تمرینات پروژه".split()
 )
 _STUDENT_NUMBER = re.compile(r"\d{5,}")
+_MARKS = re.compile("[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff]")
+_UNFIT = re.compile(r"[/\\\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]|^\.|^\s+|[\s.]+$")
+_MAX_ID_BYTES = 160
+_OF_THE_CLASS = frozenset({"index.html", "gradebook.csv"})
+"""What stands beside the students' folders of reports."""
 
 Pieces = tuple[str, ...]
 
@@ -89,6 +94,23 @@ def student_of(stem: str, slug: str) -> str:
         return numbers[-1]
     rest = _cut(bare, pieces(slug)) or _cut(bare, short_name(slug))
     return rest or stem
+
+
+def folder_name(name: str) -> str:
+    """Return `name` as a student id that can name a folder, wherever it came from.
+
+    Reports are written to a folder of this name. Letters that a file system or a terminal takes
+    for something else become ``_``: a file called ``．．／x`` is ``../x`` once its letters are
+    normalised, and must not decide where we write.
+    """
+    plain = _UNFIT.sub("_", _MARKS.sub("", unicodedata.normalize("NFC", name)))
+    fit = plain.encode()[:_MAX_ID_BYTES].decode("utf-8", "ignore") or "_"
+    return f"{fit}_" if fit.lower() in _OF_THE_CLASS else fit
+
+
+def storable(name: str) -> str:
+    """Return the name of a file as text that can be stored: bytes that are no UTF-8 become ``?``."""
+    return name.encode("utf-8", "replace").decode()
 
 
 def _cut(stem: str, words: Pieces) -> str:

@@ -147,7 +147,7 @@ class ZipTree:
         self._listing = listing = _Listing(bounds)
         for member in self._zip.infolist():
             path = _member_name(member)
-            if member.is_dir() or is_ignored(path):
+            if path.endswith("/") or is_ignored(path):  # not `is_dir`: there may be no name at all
                 continue
             if member.flag_bits & _ENCRYPTED:
                 listing.refuse("files-encrypted", path)
@@ -254,7 +254,7 @@ def is_ignored(path: str) -> bool:
 
 def is_safe(path: str) -> bool:
     """Return whether `path` stays inside the folder it is unpacked into, on any system."""
-    parts = path.split("/")
+    parts = unicodedata.normalize("NFC", path).split("/")  # some letters take more bytes composed
     return (
         len(parts) <= _MAX_DEPTH
         and path[1:2] != ":"

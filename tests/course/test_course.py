@@ -69,6 +69,26 @@ def test_a_syntax_error_at_the_end_names_the_last_line(folder):
     assert caught.value.problems[0].line == 2
 
 
+@pytest.mark.parametrize(
+    ("value", "problem"),
+    [
+        ("9" * 5000, "too long or too large"),
+        ("1e" + "9" * 20, "too long or too large"),
+        ("[" * 2000, "nested too deep"),
+        ("{ a = " * 2000, "nested too deep"),
+    ],
+)
+def test_what_toml_allows_and_python_does_not_names_its_line(folder, value, problem):
+    folder.replace("course.toml", "grace_hours = 72", f"grace_hours = {value}")
+    with pytest.raises(CourseError) as caught:
+        read_course(folder.root)
+    (told,) = caught.value.problems
+    line = 10
+    assert (told.file, told.line) == ("course.toml", line)
+    assert problem in told.problem
+    assert told.remedy
+
+
 def test_bytes_that_are_not_utf8_name_their_line(folder):
     folder.file("course.toml").write_bytes(b'calendar = "jalali"\ntitle = "\xe3\xd1"\n')
     with pytest.raises(CourseError) as caught:

@@ -97,6 +97,51 @@ def test_two_hand_ins_of_one_student_are_both_listed(tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("name", "student"),
+    [
+        ("．．／．．／up.ipynb", "_._.._up"),  # "../../up", once its letters are normalised
+        ("‥.ipynb", "__"),
+        ("a\x1b[2J\n.ipynb", "a_[2J"),
+        ("\u202efdp.ipynb", "fdp"),
+        ("index.html", "index.html_"),
+        (b"\xff\xfe.ipynb", "__"),
+        (f"{chr(0xFDFA) * 60}.ipynb", None),  # eighteen letters each, once normalised
+    ],
+)
+def test_every_student_id_can_name_a_folder_of_reports(tmp_path, name, student):
+    root = tmp_path / SLUG
+    root.mkdir()
+    path = root / os.fsdecode(name)
+    if path.suffix == ".html":
+        path.mkdir()
+    else:
+        path.write_bytes(HW10)
+    (found,) = list_submissions(tmp_path, SLUG)
+    assert student in (None, found)
+    reports = tmp_path / "reports"
+    (reports / found).mkdir(parents=True)
+    assert (reports / found).resolve().parent == reports.resolve()
+    assert found.encode("utf-8", "strict").decode().isprintable()
+    find_notebook_or_say_why(path).encode()
+
+
+def find_notebook_or_say_why(path):
+    try:
+        return find_notebook(path, SLUG).name
+    except Unreadable as problem:
+        return str(problem)
+
+
+def test_two_names_that_become_one_id_are_both_listed(tmp_path):
+    root = tmp_path / SLUG
+    for name in ("آوا", "ا\u0653وا", "a\tb", "a\nb", "a_b"):
+        (root / name).mkdir(parents=True)
+    found = list_submissions(tmp_path, SLUG)
+    assert sorted(found) == sorted(["آوا", "آوا-2", "a_b", "a_b-2", "a_b-3"])
+    assert set(found.values()) == set(root.iterdir())
+
+
+@pytest.mark.parametrize(
     ("stem", "student"),
     [
         ("HW10_99123456", "99123456"),

@@ -57,6 +57,25 @@ def test_names_that_leave_the_archive_are_refused(tmp_path):
     assert len(told(found)["names-refused"]) == len(evil)  # type: ignore[arg-type]
 
 
+def test_a_member_without_any_name_is_refused(tmp_path):
+    data = pack(("hw4.ipynb", HW4), ("x", b"1"))
+    for signature, length, name in ((b"PK\x03\x04", 26, 30), (b"PK\x01\x02", 28, 46)):
+        at = data.rindex(signature)
+        data = data[: at + length] + b"\0\0" + data[at + length + 2 :]
+        data = data[: at + name] + data[at + name + 1 :]
+    end = data.rindex(b"PK\x05\x06")
+    size, offset = struct.unpack_from("<II", data, end + 12)
+    data = data[: end + 12] + struct.pack("<II", size - 1, offset - 1) + data[end + 20 :]
+    found = find(tmp_path, data)
+    assert (found.name, told(found)) == ("hw4.ipynb", {"names-refused": [""]})
+
+
+def test_a_name_that_grows_when_its_letters_are_composed_is_refused(tmp_path):
+    name = "\u0958" * 80 + ".csv"
+    found = find(tmp_path, pack(("hw4.ipynb", HW4), (name, b"1")))
+    assert (found.files, told(found)) == ((), {"names-refused": [name]})
+
+
 def test_names_with_backslashes_are_folders(tmp_path):
     found = find(tmp_path, pack(("hw4.ipynb", HW4), ("data\\a.csv", b"1")))
     assert [f.name for f in found.files] == ["data/a.csv"]
