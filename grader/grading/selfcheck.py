@@ -11,6 +11,7 @@ from grader.course.assignment import read_assignment
 from grader.course.course import Course
 from grader.course.messages import say
 from grader.grading.submission import Grader
+from grader.kernel.zygotes import Zygote
 from grader.notebook import assignment_of, storable
 from grader.report import Notice, Report
 
@@ -36,11 +37,13 @@ def self_check(course: Course, notebook: Path, slug: str | None = None) -> Repor
         )
     assignment = read_assignment(course, slug)
 
-    def work(judge: Judge) -> Report:
-        with Grader(judge.public(), caged=False) as grader:
-            return grader.grade(storable(notebook.stem), notebook).report
+    with Zygote(caged=False, wait=False) as zygote:  # imports while the checks are collected
 
-    report = run_session(assignment, work)
+        def work(judge: Judge) -> Report:
+            with Grader(judge.public(), caged=False, zygote=zygote) as grader:
+                return grader.grade(storable(notebook.stem), notebook).report
+
+        report = run_session(assignment, work)
     notice = Notice(id="no-cage", text=say("no-cage"))
     return msgspec.structs.replace(report, warnings=[notice, *report.warnings])
 

@@ -75,6 +75,8 @@ class Grader:
         Whether student code is confined.
     marks
         What persons gave for rubric parts, by student.
+    zygote
+        One that starts already: this grader ends it.
     """
 
     def __init__(
@@ -84,14 +86,16 @@ class Grader:
         kernel: KernelName = "forked",
         caged: bool = True,
         marks: Callable[[str], Marks] | None = None,
+        zygote: Zygote | None = None,
     ) -> None:
         self.assignment: Assignment = judge.assignment
         self._judge = judge
         self._kernel = kernel
         self._caged = caged
         self._marks = marks or (lambda student: {})
-        self._zygote: Zygote | None = None
+        self._zygote = zygote
         self._sources = _hash_of_sources(self.assignment)
+        self._networks = _asks_for_networks(self.assignment)
 
     def close(self) -> None:
         """End the zygote."""
@@ -125,10 +129,13 @@ class Grader:
             return self._without_run(
                 student, found.name, notices_, started, "missing", "no-notebook"
             )
+        warm = ["networks"] if self._networks else []
+        if _draws(submission.notebook):
+            warm.append("figures")
         try:
             run = run_notebook(
                 submission.notebook,
-                lambda: self._start_kernel(found),
+                lambda: self._start_kernel(found, warm),
                 self.assignment.limits,
             )
         except ZygoteError as error:
@@ -170,7 +177,7 @@ class Grader:
         )
         return Graded(graded.report, [Trouble("run", reason)])
 
-    def _start_kernel(self, found: Found) -> Kernel:
+    def _start_kernel(self, found: Found, warm: Sequence[str]) -> Kernel:
         limits = self.assignment.limits
         files = {PurePosixPath(file.name): file.data for file in found.files}
         if self._kernel == "cold":
@@ -190,6 +197,7 @@ class Grader:
             seed=SEED,
             output_bytes=limits.output_kb << 10,
             message_bytes=limits.message_mb << 20,
+            warm=warm,
         )
         return ForkedKernel(child, limits.output_kb << 10)
 
@@ -254,6 +262,15 @@ class Grader:
 
     def _versions(self) -> Mapping[str, str]:
         return {} if self._zygote is None else self._zygote.versions
+
+
+def _asks_for_networks(assignment: Assignment) -> bool:
+    return any(".module(" in path.read_text("utf-8") for path in assignment.folder.glob("*.py"))
+
+
+def _draws(notebook: NotebookNode) -> bool:
+    code = "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "code")
+    return any(word in code for word in ("plot", "plt", "seaborn"))
 
 
 def _criteria(assignment: Assignment) -> dict[str, list[Criterion]]:

@@ -19,6 +19,7 @@ from grader.checks.scoring import Marks
 from grader.checks.session import Judge, run_session
 from grader.course.assignment import Assignment
 from grader.grading.submission import Graded, Grader, KernelName
+from grader.kernel.zygotes import Zygote
 
 
 def settle() -> None:
@@ -61,18 +62,25 @@ class WarmGrader:
         self._collected.wait()
 
     def _hold(self) -> None:
+        self._zygote: Zygote | None = None
         try:
+            if self._options[0] == "forked":  # it imports while the checks are collected
+                self._zygote = Zygote(caged=self._options[1], wait=False)
             run_session(self._assignment, self._serve)
         except BaseException as error:  # noqa: BLE001 - told to whoever waits
             self._collected.set()
             while (item := self._tasks.get()) is not None:
                 item[2].set_exception(error)
+        finally:
+            if self._zygote is not None:
+                self._zygote.close()
 
     def _serve(self, judge: Judge) -> None:
         kernel, caged, marks = self._options
         warm = False
         self._collected.set()
-        with Grader(judge, kernel=kernel, caged=caged, marks=marks) as grader:
+        zygote = self._zygote
+        with Grader(judge, kernel=kernel, caged=caged, marks=marks, zygote=zygote) as grader:
             while (item := self._tasks.get()) is not None:
                 student, path, future = item
                 try:

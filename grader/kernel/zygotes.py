@@ -11,7 +11,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from types import TracebackType
 from typing import Any, Final, Self
@@ -98,6 +98,8 @@ class Zygote:
     ----------
     caged
         Whether it runs in the cage. Without, student code runs as the user who grades.
+    wait
+        Until it is ready; else the first child waits for that, and others work meanwhile.
 
     Raises
     ------
@@ -105,9 +107,10 @@ class Zygote:
         If it does not come up.
     """
 
-    def __init__(self, *, caged: bool = True) -> None:
+    def __init__(self, *, caged: bool = True, wait: bool = True) -> None:
         self.caged = caged
         self.versions: dict[str, str] = {}
+        """Of Python and the libraries, once it is ready."""
         self._folder = Path(tempfile.mkdtemp(prefix="karnameh-"))
         self._log = self._folder / "zygote.log"
         self._stage = self._folder / "stage"
@@ -116,6 +119,8 @@ class Zygote:
         self._children: set[Child] = set()
         try:
             self._start()
+            if wait:
+                self._wait_until_ready()
         except BaseException:
             self.close()
             raise
@@ -139,7 +144,10 @@ class Zygote:
                     env=cage.environment_without_cage(self._folder),
                     start_new_session=True,
                 )
-        self.versions = self._answer(START_SECONDS)["versions"]
+
+    def _wait_until_ready(self) -> None:
+        if not self.versions:
+            self.versions = self._answer(START_SECONDS)["versions"]
 
     def _order(self, kind: str, argument: Any, fds: list[int]) -> dict[str, Any]:
         """Give the zygote an order and return its answer."""
@@ -180,6 +188,7 @@ class Zygote:
         seed: int = 0,
         output_bytes: int = 1 << 20,
         message_bytes: int = 64 << 20,
+        warm: Sequence[str] = ("networks", "figures"),
     ) -> Child:
         """Fork a child for one submission, confined and ready for its first cell.
 
@@ -189,12 +198,15 @@ class Zygote:
             What its processes may use.
         files
             Data files handed in, by relative path, for its scratch folder.
+        warm
+            What the zygote makes ready for it and all after it: ``networks``, ``figures``.
 
         Raises
         ------
         ZygoteError
             If the fork or a layer of the cage fails.
         """
+        self._wait_until_ready()
         self._jobs += 1
         stage = self._stage / str(self._jobs)
         job: dict[str, Any] = {
@@ -202,6 +214,7 @@ class Zygote:
             "seed": seed,
             "output_bytes": output_bytes,
             "message_bytes": message_bytes,
+            "warm": list(warm),
         }
         try:
             if files or not self.caged:

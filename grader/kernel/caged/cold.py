@@ -19,7 +19,7 @@ import msgspec
 from . import agent, confine
 from .budget import OUTPUTS, Budget
 from .shell import prepare, refuse_input, seed_everything
-from .zygote import import_libraries
+from .zygote import import_libraries, warm_networks
 
 CHANNEL = "/channel"
 """Folder of the connection file and the kernel's sockets, shared with the grader."""
@@ -66,6 +66,7 @@ def start(shell: Any, seed: int, message_bytes: int, output_bytes: int) -> None:
     shell.kernel.raw_input = shell.kernel.getpass = refuse_input
     _limit_outputs(shell.kernel.session, Budget(output_bytes))
     import_libraries()
+    warm_networks(shell)
     _State.hidden = frozenset(shell.user_ns)
     _State.seed, _State.message_bytes = seed, message_bytes
     seed_everything(seed)

@@ -20,6 +20,7 @@ import stat
 import sys
 import threading
 import traceback
+from collections.abc import Callable
 from typing import Any, NoReturn
 
 import msgspec
@@ -33,12 +34,15 @@ _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder().decode
 _HUGE_PAGE = 1 << 21
 _MADV_COLLAPSE = 25
+JOINED_FROM = 24
+"""From which child on its half a second is worth having joined the pages."""
 
 
 def import_libraries() -> dict[str, str]:
     """Import what notebooks of this field use, on one thread; return their versions."""
     import IPython
     import numpy
+    import numpy.random  # which would come with its first use, too late to be seeded
 
     versions = {
         "python": sys.version.split()[0],
@@ -51,40 +55,61 @@ def import_libraries() -> dict[str, str]:
         torch.set_num_threads(1)
         with contextlib.suppress(RuntimeError):
             torch.set_num_interop_threads(1)
-        # The first passes, traces and outlines set up much that every child would repeat.
-        with torch.device("meta"):
-            model = torch.nn.Sequential(torch.nn.Conv2d(1, 1, 1), torch.nn.BatchNorm2d(1))
-        question = {"target": "model", "inputs": [torch.ones(2, 1, 2, 2)], "operations": True}
-        agent.Agent({"model": model}, ORDER_BYTES).trace(question)
-        model(torch.ones(2, 1, 2, 2)).sum().backward()
+        model = torch.nn.Linear(2, 1)
+        model(torch.ones(1, 2)).sum().backward()  # sets up much that every child would repeat
         versions["torch"] = str(torch.__version__)
     return versions
 
 
 def warm_up(shell: Any) -> None:
     """Run one of everything, so that the children find it ready; leave no trace."""
-    names = set(shell.user_ns)
     # No %%bash: its magic starts a thread, which no fork would have.
-    cells = ["1 + 1", "%time 1", "1 / 0", "def", "!true", "%%capture\nprint()"]
+    _run_without_trace(shell, "1 + 1", "%time 1", "1 / 0", "def", "!true", "%%capture\nprint()")
+    with contextlib.suppress(OSError):
+        socket.getaddrinfo("localhost", 1)  # loads the idna codec
+
+
+def warm_networks(_: Any) -> None:
+    """Trace an outline of a network: what that imports takes a second, once."""
+    with contextlib.suppress(ImportError):
+        import torch
+
+        with torch.device("meta"):
+            model = torch.nn.Sequential(torch.nn.Conv2d(1, 1, 1), torch.nn.BatchNorm2d(1))
+        question = {"target": "model", "inputs": [torch.ones(2, 1, 2, 2)], "operations": True}
+        agent.Agent({"model": model}, ORDER_BYTES).trace(question)
+        model(torch.ones(2, 1, 2, 2)).sum().backward()
+
+
+def warm_figures(shell: Any) -> None:
+    """Draw a figure inline."""
     with contextlib.suppress(ImportError):
         import matplotlib as mpl
         import matplotlib.pyplot
 
         mpl.pyplot.switch_backend("module://matplotlib_inline.backend_inline")
-        cells.append(
-            "%matplotlib inline\nimport matplotlib.pyplot as plt\nplt.plot([1, 2])\nplt.show()\nplt.close('all')"
+        _run_without_trace(
+            shell,
+            "%matplotlib inline\nimport matplotlib.pyplot as plt\n"
+            "plt.plot([1, 2])\nplt.show()\nplt.close('all')",
         )
+
+
+def _run_without_trace(shell: Any, *cells: str) -> None:
+    names = set(shell.user_ns)
     out = sys.stdout
     with open(os.devnull, "w") as sys.stdout:
         for cell in cells:
             shell.run_cell(cell)
     sys.stdout = out
-    with contextlib.suppress(OSError):
-        socket.getaddrinfo("localhost", 1)  # loads the idna codec
     for name in set(shell.user_ns) - names:
         del shell.user_ns[name]
     shell.reset(new_session=True)
     shell.execution_count = 1
+
+
+WARM_UPS = {"networks": warm_networks, "figures": warm_figures}
+"""What is made ready when the first hand-in comes that may want it."""
 
 
 def join_pages() -> None:
@@ -122,6 +147,8 @@ class Job(msgspec.Struct, frozen=True):
         Folder with data files, as the cage sees it; None when there are none.
     scratch
         Working folder when there are no namespaces.
+    warm
+        Which of :data:`WARM_UPS` it may want.
     """
 
     limits: confine.Limits
@@ -130,6 +157,7 @@ class Job(msgspec.Struct, frozen=True):
     message_bytes: int
     stage: str | None = None
     scratch: str | None = None
+    warm: list[str] = []
 
 
 def keep_descriptors(meant: set[int]) -> None:
@@ -221,16 +249,11 @@ class Zygote:
         self.control = control
         self.namespaces = namespaces
         self.children: set[int] = set()
+        self.cold = dict(WARM_UPS)
+        self.started = 0
         versions = import_libraries()
         self.shell = make_shell()
-        warm_up(self.shell)
-        seed_everything(0)
-        gc.collect()
-        join_pages()
-        gc.freeze()
-        if len(os.listdir("/proc/self/task")) > 1:
-            names = [thread.name for thread in threading.enumerate()]
-            raise RuntimeError(f"a library runs threads, which a fork loses: {names}")
+        self.warm_up(warm_up)
         self.pid_namespace = -1
         if namespaces:
             self.pid_namespace = os.open("/proc/self/ns/pid", os.O_RDONLY | os.O_CLOEXEC)
@@ -252,8 +275,29 @@ class Zygote:
             else:
                 self.start_child(msgspec.convert(argument, Job), descriptors[0])
 
+    def warm_up(self, *steps: Callable[[Any], None]) -> None:
+        """Take `steps` and come to rest: nothing for children to collect, nothing that runs."""
+        for step in steps:
+            step(self.shell)
+        seed_everything(0)
+        gc.collect()
+        gc.freeze()
+        if len(os.listdir("/proc/self/task")) > 1:
+            names = [thread.name for thread in threading.enumerate()]
+            raise RuntimeError(f"a library runs threads, which a fork loses: {names}")
+
+    def make_ready(self, job: Job) -> None:
+        """Take the steps that `job` may want, once, and what only pays for a class."""
+        wanted = [self.cold.pop(name) for name in job.warm if name in self.cold]
+        if wanted:
+            self.warm_up(*wanted)
+        self.started += 1
+        if self.started == JOINED_FROM or (wanted and self.started > JOINED_FROM):
+            join_pages()
+
     def start_child(self, job: Job, channel: int) -> None:
         """Fork a child and tell the grader its number and its handle."""
+        self.make_ready(job)
         try:
             if self.namespaces:
                 confine.next_child_in_new_pid_namespace(self.pid_namespace)
