@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import gc
 import queue
+import sys
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -20,6 +21,9 @@ from grader.checks.session import Judge, run_session
 from grader.course.assignment import Assignment
 from grader.grading.submission import Graded, Grader, KernelName
 from grader.kernel.zygotes import Zygote
+
+_GROWTH = 1.5
+"""How many times as many objects as at the start there may be before they are collected."""
 
 
 def settle() -> None:
@@ -77,7 +81,7 @@ class WarmGrader:
 
     def _serve(self, judge: Judge) -> None:
         kernel, caged, marks = self._options
-        warm = False
+        settled = 0
         self._collected.set()
         zygote = self._zygote
         with Grader(judge, kernel=kernel, caged=caged, marks=marks, zygote=zygote) as grader:
@@ -87,9 +91,12 @@ class WarmGrader:
                     future.set_result(grader.grade(student, path))
                 except Exception as error:  # noqa: BLE001 - told to whoever waits
                     future.set_exception(error)
-                if not warm:
+                del item, future
+                if not settled:
                     settle()
-                    warm = True
+                    settled = sys.getallocatedblocks()
+                elif sys.getallocatedblocks() > _GROWTH * settled:
+                    gc.collect()  # a hand-in of a million values, which nothing else would clear
 
     def grade(self, student: str, path: Path) -> Graded:
         """Grade one hand-in.

@@ -16,8 +16,8 @@ import msgspec
 from grader.notebook.findings import Finding, Unreadable
 from grader.notebook.lookalikes import other_format, other_text
 
-MAX_CONTAINERS = 2_000_000
-"""Lists and objects in one file; more of them is an attack on memory, not a notebook."""
+MAX_VALUES = {b"[": 500_000, b"{": 200_000, b":": 500_000, b",": 3_000_000}
+"""Lists, objects, keys and values in one file; more is an attack on memory, not a notebook."""
 
 _MAX_DIGITS = 300
 
@@ -28,9 +28,12 @@ _BOMS = (
     (codecs.BOM_UTF16_LE, "utf-16-le"),
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
+_STRING = re.compile(rb'"(?:[^"\\]++|\\.)*+"', re.DOTALL)
 _TRAILING_COMMA = re.compile(r'("(?:[^"\\]|\\.)*+"?)|,(?=\s*[\]}])', re.DOTALL)
 CONFLICT_START = re.compile(r"^<{7}(?: |$)", re.MULTILINE)
 CONFLICT_END = re.compile(r"^>{7}(?: |$)", re.MULTILINE)
+_CONFLICT_LINE = re.compile(r"^(<{7}|\|{7}|={7}|>{7}).*\n?", re.MULTILINE)
+_SIDES = {"<": "ours", "|": "base", "=": "theirs", ">": None}
 
 
 def parse(data: bytes) -> tuple[Any, list[Finding]]:
@@ -41,13 +44,23 @@ def parse(data: bytes) -> tuple[Any, list[Finding]]:
     Unreadable
         If there is no JSON in `data`; the finding names what it is instead.
     """
-    many = len(data) > 2 * MAX_CONTAINERS  # each takes two bytes at least
-    if many and data.count(b"[") + data.count(b"{") > MAX_CONTAINERS:
+    if _is_too_complex(data):
         raise Unreadable(Finding("too-complex"))
     try:
         return msgspec.json.decode(data), []
     except (msgspec.MsgspecError, ValueError, RecursionError):
         return _parse_patiently(data)
+
+
+def _is_too_complex(data: bytes) -> bool:
+    """Tell whether there are more values in `data` than is good for us; text may have any signs."""
+    for mark, limit in MAX_VALUES.items():
+        signs = data.count(mark) if len(data) > limit else 0
+        if signs > limit:
+            in_text = sum(string[0].count(mark) for string in _STRING.finditer(data))
+            if signs - in_text > limit:
+                return True
+    return False
 
 
 def _parse_patiently(data: bytes) -> tuple[Any, list[Finding]]:
@@ -132,7 +145,7 @@ def _resolve_conflicts(text: str) -> tuple[Any, Finding] | None:
             value = _loads(_one_side(text, side))
         except ValueError:
             continue
-        count = len(CONFLICT_START.findall(text))
+        count = sum(1 for _ in CONFLICT_START.finditer(text))
         return value, Finding(f"conflict-resolved-{side}", {"count": count})
     raise Unreadable(
         Finding("conflict-unresolved", {"line": text.count("\n", 0, start.start()) + 1})
@@ -141,20 +154,16 @@ def _resolve_conflicts(text: str) -> tuple[Any, Finding] | None:
 
 def _one_side(text: str, side: str) -> str:
     """Return `text` with every conflict decided for `side`, ``ours`` (above) or ``theirs``."""
-    lines: list[str] = []
+    kept: list[str] = []
     current: str | None = None
-    for line in text.splitlines(keepends=True):
-        if line.startswith("<<<<<<<"):
-            current = "ours"
-        elif current and line.startswith("|||||||"):
-            current = "base"
-        elif current and line.startswith("======="):
-            current = "theirs"
-        elif current and line.startswith(">>>>>>>"):
-            current = None
-        elif current in (None, side):
-            lines.append(line)
-    return "".join(lines)
+    begin = 0
+    for marker in _CONFLICT_LINE.finditer(text):
+        if current is None and marker[1] != "<<<<<<<":
+            continue  # a line of signs outside of any conflict
+        if current in (None, side) and begin < marker.start():
+            kept.append(text[begin : marker.start()])
+        current, begin = _SIDES[marker[1][0]], marker.end()
+    return "".join([*kept, text[begin:]])
 
 
 def _broken_json(text: str, problem: ValueError) -> Finding:

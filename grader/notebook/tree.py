@@ -27,6 +27,8 @@ _MAX_NAME_BYTES = 255
 _MAX_DIRECTORY_BYTES = 4 * MEBIBYTE
 _UTF8_NAME = 0x800
 _ENCRYPTED = 0x1
+_REGULAR = {0, stat.S_IFREG}
+"""File types of ordinary members; archivers other than those of Unix leave them out."""
 _UNPRINTABLE = {"Cc", "Cs", "Zl", "Zp"}
 _BROKEN_ARCHIVE = (
     zipfile.BadZipFile,
@@ -96,8 +98,11 @@ class FolderTree:
                 continue
             if not is_safe(path):
                 yield path, "names-refused"
-            elif entry.is_dir(follow_symlinks=False) and depth < _MAX_DEPTH:
-                yield from self._walk(Path(entry.path), f"{path}/", depth + 1)
+            elif entry.is_dir(follow_symlinks=False):
+                if depth < _MAX_DEPTH:
+                    yield from self._walk(Path(entry.path), f"{path}/", depth + 1)
+                else:
+                    yield path, "names-refused"
             else:
                 regular = entry.is_file(follow_symlinks=False)
                 yield path, None if regular else "links-skipped"
@@ -151,7 +156,7 @@ class ZipTree:
                 continue
             if member.flag_bits & _ENCRYPTED:
                 listing.refuse("files-encrypted", path)
-            elif stat.S_ISLNK(member.external_attr >> 16):
+            elif stat.S_IFMT(member.external_attr >> 16) not in _REGULAR:
                 listing.refuse("links-skipped", path)
             elif not is_safe(path):
                 listing.refuse("names-refused", path)
