@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import pwd
 import socket
 import sys
 import tempfile
@@ -182,7 +181,7 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
         secret = folder / "secret.txt"
         secret.write_text(SECRET)
         for path in (folder, *folder.parents):
-            if path.owner() == pwd.getpwuid(os.getuid()).pw_name:
+            if path.stat().st_uid == os.getuid():
                 path.chmod(path.stat().st_mode | 0o055)  # /tmp keeps its other bits
         tcp = stack.enter_context(socket.create_server(("0.0.0.0", 0)))
         unix, abstract = (stack.enter_context(socket.socket(socket.AF_UNIX)) for _ in range(2))
