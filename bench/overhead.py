@@ -271,7 +271,10 @@ def stages(group: Group, options: argparse.Namespace) -> None:
     print(
         f"cold / forked: {slow.total / whole.total:.0f} times the CPU, {slow.wall / whole.wall:.0f} times the wall time"
     )
-    print(f"the cage: {empty.total - uncaged.total:.1f} ms of CPU a submission")
+    print(
+        f"the cage: {empty.total - uncaged.total:.1f} ms of CPU a submission beyond an uncaged "
+        f"fork, {empty.wall - uncaged.wall:.1f} ms of wall time"
+    )
 
 
 def main() -> None:

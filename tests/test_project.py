@@ -422,10 +422,19 @@ def test_no_file_holds_a_path_of_the_machine_that_it_was_written_on() -> None:
     assert not found
 
 
-@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", "CHANGELOG.md"])
+PAGES = [
+    "README.md",
+    "CONTRIBUTING.md",
+    "CHANGELOG.md",
+    *(p for p in map(str, tree()) if p.startswith("docs/") and p.endswith(".md")),
+]
+
+
+@pytest.mark.parametrize("page", PAGES)
 def test_a_page_links_only_to_what_is_there(page: str) -> None:
     links = re.findall(r"\]\(([^)#]+)[^)]*\)", text_of(Path(page)))
-    assert not [link for link in links if "://" not in link and not (ROOT / link).exists()]
+    folder = (ROOT / page).parent
+    assert not [link for link in links if "://" not in link and not (folder / link).exists()]
 
 
 def test_the_readme_shows_every_exit_code_of_grading() -> None:
