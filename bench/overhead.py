@@ -36,7 +36,7 @@ from grader.course.course import read_course
 from grader.grading.release import solution
 from grader.grading.submission import Grader, KernelName
 from grader.grading.warm import settle
-from grader.grading.worker import occasion, write_report
+from grader.grading.worker import files_of, occasion, write_files
 from grader.kernel.caged import wire
 from grader.kernel.caged.agent import Agent, torch_tensor
 from grader.kernel.cold import ColdKernel
@@ -211,7 +211,10 @@ class HandIn:
                 def one() -> None:
                     graded = grader.grade("bench", self.path)
                     assert graded.report.score.points > 0
-                    write_report(self.folder, graded, occasion(self.course, self.assignment))
+                    write_files(
+                        self.folder / graded.report.student,
+                        files_of(graded, occasion(self.course, self.assignment)),
+                    )
 
                 return Cost(group, one, batches=batches, size=size)
 

@@ -12,7 +12,7 @@ from grader.course.assignment import Assignment, read_assignment
 from grader.course.course import Course, read_course
 from grader.course.errors import CourseError
 
-PASSED, BELOW, USAGE, ERROR = 0, 1, 2, 3
+PASSED, BELOW, USAGE, ERROR, INTERRUPTED = 0, 1, 2, 3, 130
 """Exit codes: see ``docs/report.md``."""
 
 messages = Console(stderr=True)

@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from grader.checks.reference import BrokenReference
 from grader.checks.session import BrokenChecks
 from grader.cli.console import (
     BELOW,
     ERROR,
+    INTERRUPTED,
     PASSED,
     CourseOption,
     assignment_of,
@@ -22,11 +22,14 @@ from grader.cli.console import (
     results,
     stop,
 )
+from grader.cli.progress import Display, interruptible
 from grader.course.assignment import Assignment
 from grader.course.course import Course
 from grader.course.errors import CourseError
 from grader.feedback import class_table
-from grader.grading.batch import Batch, default_workers, grade_batch
+from grader.grading.batch import Batch, WorkersDie, grade_batch
+from grader.grading.executor import default_workers
+from grader.grading.journal import Busy
 from grader.grading.worker import Settings
 from grader.kernel.cage import NoCage, find_bubblewrap
 from grader.kernel.zygotes import ZygoteError
@@ -58,15 +61,21 @@ def grade(
         float | None,
         typer.Option(min=0, max=100, help="Exit with 1 if a score is below this percentage."),
     ] = None,
+    force: Annotated[
+        bool, typer.Option("--force", help="Grade also what has not changed since its report.")
+    ] = False,
     course: CourseOption = Path(),
 ) -> None:
     """Grade hand-ins and write a report card for each.
+
+    What has a report that holds is left as it is: neither the hand-in nor what judges it has
+    changed. Ctrl-C finishes what runs; the same command goes on from there.
 
     Examples: `grader grade`, `grader grade SLUG -j 4`,
     `grader grade SLUG --student 98123456 --fail-under 50`.
 
     Exit codes: 0 graded, whatever the scores; 1 a score below --fail-under; 2 usage,
-    configuration, or no hand-in; 3 a card carries an error verdict.
+    configuration, or no hand-in; 3 a card carries an error verdict; 130 interrupted.
     """
     read = course_at(course)
     slugs = [slug] if slug is not None else list(read.assignments)
@@ -89,9 +98,12 @@ def grade(
             messages.print(f"{each}: no hand-in in {folder / each}", markup=False)
             continue
         graded_any = True
-        settings = Settings(read.root.resolve(), each, target.resolve(), kernel, not no_cage)
-        batch = _grade(read, assignment, settings, chosen, workers or default_workers())
-        code = max(code, _show(batch, each, target, fail_under))
+        settings = Settings(read.root.resolve(), each, kernel, not no_cage)
+        count = workers or default_workers()
+        batch = _grade(read, assignment, settings, chosen, target.resolve(), count, force)
+        code = max(code, _show(batch, each, target, set(chosen), fail_under))
+        if batch.left:
+            raise typer.Exit(INTERRUPTED)
     if not graded_any:
         raise stop(f"there is no hand-in to grade in {folder}")
     raise typer.Exit(code)
@@ -109,45 +121,49 @@ def _grade(
     assignment: Assignment,
     settings: Settings,
     chosen: Mapping[str, Path],
+    reports: Path,
     workers: int,
+    force: bool,
 ) -> Batch:
     try:
-        with Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TimeRemainingColumn(),
-            TextColumn("{task.fields[last]}"),
-            console=messages,
-            disable=not messages.is_terminal,
-        ) as progress:
-            bar = progress.add_task(assignment.slug, total=len(chosen), last="")
+        with (
+            interruptible(messages) as stopping,
+            Display(messages, assignment.slug) as display,
+        ):
             return grade_batch(
                 course,
                 assignment,
                 settings,
                 chosen,
+                reports,
                 workers=workers,
-                finished=lambda outcome: progress.update(bar, advance=1, last=outcome.student),
+                force=force,
+                watcher=display,
+                stop=stopping,
             )
-    except (CourseError, BrokenChecks, BrokenReference, NoCage) as error:
+    except (CourseError, BrokenChecks, BrokenReference, NoCage, Busy) as error:
         raise stop(str(error)) from error
-    except ZygoteError as error:
+    except (ZygoteError, WorkersDie) as error:
         raise stop(
             f"{error}\nRun `grader doctor` to see what this machine lacks.", ERROR
         ) from error
 
 
-def _show(batch: Batch, slug: str, reports: Path, fail_under: float | None) -> int:
+def _show(
+    batch: Batch, slug: str, reports: Path, chosen: set[str], fail_under: float | None
+) -> int:
     results.print(class_table(batch.summaries))
-    messages.print(f"{slug}: {len(batch.outcomes)} graded, {reports / slug / 'index.html'}")
+    unchanged = f", {len(batch.unchanged)} unchanged" if batch.unchanged else ""
+    done = f"{slug}: {len(batch.outcomes)} graded{unchanged}, {reports / slug / 'index.html'}"
+    messages.print(done, soft_wrap=True)
     for lost in batch.lost:
         messages.print(f"{slug}: {lost} was lost: its worker died each time", style="red")
+    if batch.left:
+        messages.print(f"{slug}: {len(batch.left)} not begun", style="yellow")
     if batch.has_error:
         return ERROR
-    graded = {outcome.student for outcome in batch.outcomes}
     if fail_under is not None and any(
-        summary.percent < fail_under for summary in batch.summaries if summary.student in graded
+        summary.percent < fail_under for summary in batch.summaries if summary.student in chosen
     ):
         return BELOW
     return PASSED

@@ -1,43 +1,78 @@
-"""Grade a class: hand-ins to workers, reports to files, summaries back."""
+"""Grade a class: hand-ins to workers, reports to files, summaries back.
+
+One process, this one, decides what is to be graded, writes the reports and keeps the journal;
+workers only grade. So a batch may end at any moment: what the journal names is on the disk, and
+the same command goes on from there.
+"""
 
 from __future__ import annotations
 
-import multiprocessing
-import os
+import threading
 import traceback
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
+from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, wait
 from pathlib import Path
+from statistics import median
 
 import msgspec
 
 from grader.checks.reference import BrokenReference
-from grader.checks.session import BrokenChecks, Judge, run_session
+from grader.checks.session import BrokenChecks
 from grader.course.assignment import Assignment
 from grader.course.course import Course
 from grader.course.errors import CourseError
 from grader.feedback import StudentSummary, render_index, summarise, write_gradebook
+from grader.grading.content import Content, content_of
+from grader.grading.executor import LocalWorkers
 from grader.grading.files import write_whole
-from grader.grading.submission import Grader
+from grader.grading.journal import ClassWritten, Finished, Journal, Material, past_seconds
+from grader.grading.material import material_of
 from grader.grading.worker import (
+    CARD_FILE,
     REPORT_FILE,
     Outcome,
     Settings,
     Task,
+    give_up,
     grade_one,
     occasion,
-    write_report,
+    write_files,
 )
 from grader.kernel.cage import NoCage
 from grader.report import from_json
 
 ATTEMPTS = 3
 """How often a hand-in is tried whose worker process dies under it."""
-
+DEATHS = 20
+"""How many workers may die one after another, with no report in between."""
+_GLANCE_SECONDS = 0.5
+"""How often whoever watches is told that work goes on."""
+GRADEBOOK_FILE = "gradebook.csv"
+INDEX_FILE = "index.html"
 
 CONCERNING_ALL = (CourseError, BrokenChecks, BrokenReference, NoCage)
 """What no hand-in is to blame for, and no other hand-in would be spared."""
+
+
+class WorkersDie(RuntimeError):
+    """Nothing can be graded, for the workers do not live."""
+
+
+class Watcher:
+    """What a batch tells while it works; a display overrides what it shows."""
+
+    def begun(self, total: int, unchanged: int) -> None:
+        """There are `total` hand-ins to grade; `unchanged` more have a report that holds."""
+
+    def started(self, task: Task) -> None:
+        """A worker was given `task`."""
+
+    def finished(self, outcome: Outcome) -> None:
+        """A report is written."""
+
+    def glance(self) -> None:
+        """Nothing happened, for a moment."""
 
 
 class Batch(msgspec.Struct, frozen=True):
@@ -47,14 +82,20 @@ class Batch(msgspec.Struct, frozen=True):
     ----------
     outcomes
         Of the hand-ins graded now.
+    unchanged
+        Students whose earlier report holds: neither the hand-in nor what judges it has changed.
     lost
         Students whose hand-in could not be graded by the grader's own fault; their cards say so.
+    left
+        Students whose hand-in was not begun, for the batch was told to stop.
     summaries
         Of all students with a report, these and earlier ones.
     """
 
     outcomes: list[Outcome]
+    unchanged: list[str]
     lost: list[str]
+    left: list[str]
     summaries: list[StudentSummary]
 
     @property
@@ -63,24 +104,18 @@ class Batch(msgspec.Struct, frozen=True):
         return bool(self.lost) or any(outcome.has_error for outcome in self.outcomes)
 
 
-def local_executor(workers: int) -> ProcessPoolExecutor:
-    """Worker processes of this machine, started afresh rather than forked."""
-    return ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn"))
-
-
-def default_workers() -> int:
-    """One worker for each processor that this process may use."""
-    return len(os.sched_getaffinity(0))
-
-
 def grade_batch(
     course: Course,
     assignment: Assignment,
     settings: Settings,
     submissions: Mapping[str, Path],
+    reports: Path,
     *,
     workers: int,
-    finished: Callable[[Outcome], None] = lambda outcome: None,
+    force: bool = False,
+    watcher: Watcher | None = None,
+    stop: threading.Event | None = None,
+    executor: Callable[[int, Path], Executor] = LocalWorkers,
 ) -> Batch:
     """Grade `submissions` on `workers` processes and write all reports.
 
@@ -88,118 +123,214 @@ def grade_batch(
     ----------
     submissions
         Path of each hand-in by student id.
-    finished
-        Called as each report is written.
+    reports
+        Folder that holds one folder for each assignment.
+    force
+        Grade also what has a report that holds.
+    watcher
+        Told how it goes.
+    stop
+        Once it is set, nothing new is begun; what runs is finished and kept.
+    executor
+        Makes the workers, of their number and a folder for temporary files.
 
     Raises
     ------
     CourseError, BrokenChecks, BrokenReference, NoCage
         If nothing can be graded: the course or the machine is at fault.
+    Busy
+        If another batch works on the same reports.
     """
-    outcomes: list[Outcome] = []
-    lost: dict[Task, str] = {}
-    for task, outcome in _grade_all(settings, submissions, workers):
-        if isinstance(outcome, Outcome):
-            outcomes.append(outcome)
-            finished(outcome)
+    watcher = watcher or Watcher()
+    folder = reports / assignment.slug
+    with Journal(folder) as journal:
+        material = material_of(course, assignment, settings)
+        contents = _contents(journal, submissions)
+        unchanged = [] if force else _unchanged(journal, folder, material, contents)
+        held = set(unchanged)
+        tasks = [Task(s, path) for s, path in submissions.items() if s not in held]
+        watcher.begun(len(tasks), len(unchanged))
+        begun = journal.scratch / "begun"
+        begun.mkdir()
+        work = _Work(
+            msgspec.structs.replace(settings, begun=begun), watcher, stop or threading.Event()
+        )
+        if tasks:
+            if material.whole not in journal.materials:
+                journal.append(material)
+            count = min(workers, len(tasks))
+            pool = executor(count, journal.scratch)
+            try:
+                for outcome in work.outcomes(pool, longest_first(tasks, journal), count):
+                    _keep(journal, folder, material, contents[outcome.student], outcome)
+                    watcher.finished(outcome)
+            finally:
+                pool.shutdown(wait=True, cancel_futures=True)
+        summaries = _all_summaries(folder, journal, work.done)
+        _write_class(course, assignment, folder, summaries, journal, material)
+        return Batch(work.done, unchanged, work.lost, work.left, summaries)
+
+
+def _contents(journal: Journal, submissions: Mapping[str, Path]) -> dict[str, Content]:
+    contents = {}
+    for student, path in submissions.items():
+        past = journal.finished.get(student)
+        known = None if past is None else Content(past.content, past.stamp)
+        contents[student] = content_of(path, known)
+    return contents
+
+
+def _unchanged(
+    journal: Journal, folder: Path, material: Material, contents: Mapping[str, Content]
+) -> list[str]:
+    """Return the students whose report holds. An error was never the last word."""
+    return [
+        student
+        for student, content in contents.items()
+        if (past := journal.finished.get(student)) is not None
+        and past.content == content.hash
+        and past.material == material.whole
+        and not past.has_error
+        and (folder / student / REPORT_FILE).is_file()
+        and (folder / student / CARD_FILE).is_file()
+    ]
+
+
+def longest_first(tasks: Sequence[Task], journal: Journal) -> list[Task]:
+    """Order tasks so that no long one is left for the end; those never graded are taken as usual."""
+    past = past_seconds(journal)
+    usual = median(past.values()) if past else 0.0
+    return sorted(tasks, key=lambda task: -past.get(task.student, usual))
+
+
+class _Work:
+    """Hands tasks to an executor, and tries again what its worker did not survive."""
+
+    def __init__(self, settings: Settings, watcher: Watcher, stop: threading.Event) -> None:
+        self.settings = settings
+        self.watcher = watcher
+        self.stop = stop
+        self.done: list[Outcome] = []
+        self.lost: list[str] = []
+        self.left: list[str] = []
+        self._waiting: deque[Task] = deque()
+        self._deaths: dict[str, int] = {}
+        self._in_vain = 0
+        self._reasons: dict[str, str] = {}
+        self._running: dict[Future[Outcome], Task] = {}
+
+    def outcomes(self, executor: Executor, tasks: Sequence[Task], ahead: int) -> Iterator[Outcome]:
+        """Yield each outcome once, with at most `ahead` tasks in the workers' hands."""
+        self._waiting.extend(tasks)
+        while self._running or self._waiting:
+            if self.stop.is_set():
+                self.left += [task.student for task in self._waiting]
+                self._waiting.clear()
+            while self._waiting and len(self._running) < ahead:
+                task = self._waiting.popleft()
+                self._running[executor.submit(grade_one, self.settings, task)] = task
+                self.watcher.started(task)
+            ready, _ = wait(self._running, _GLANCE_SECONDS, FIRST_COMPLETED)
+            if not ready:
+                self.watcher.glance()
+            for future in ready:
+                outcome = self._result(executor, future, self._running.pop(future))
+                if outcome is not None:
+                    self.done.append(outcome)
+                    yield outcome
+
+    def _result(self, executor: Executor, future: Future[Outcome], task: Task) -> Outcome | None:
+        try:
+            outcome = future.result()
+        except CONCERNING_ALL:
+            raise
+        except BrokenExecutor:
+            self._bury(executor, task)
+            return None
+        except Exception as error:
+            if task.student in self._reasons:
+                raise WorkersDie(f"no worker can report that {task.path} was lost") from error
+            self._give_up(executor, task, "".join(traceback.format_exception(error)))
+            return None
+        self._in_vain = 0
+        return outcome
+
+    def _bury(self, executor: Executor, task: Task) -> None:
+        """Lay a worker's death to the hand-in that it was at, if it had begun it."""
+        self._in_vain += 1
+        if self._in_vain > DEATHS:
+            raise WorkersDie(
+                f"{DEATHS} worker processes died one after another. Is there enough memory? "
+                "Fewer workers (-j) need less."
+            )
+        if task.student in self._reasons:
+            self._give_up(executor, task, self._reasons[task.student])
+            return
+        begun = self.settings.begun
+        if begun is None or (begun / task.student).exists():
+            if begun is not None:
+                (begun / task.student).unlink(missing_ok=True)
+            self._deaths[task.student] = self._deaths.get(task.student, 0) + 1
+        if self._deaths.get(task.student, 0) < ATTEMPTS:
+            self._waiting.appendleft(task)
         else:
-            lost[task] = outcome
-    _report_lost(course, assignment, settings, lost)
-    summaries = _all_summaries(settings, outcomes)
-    _write_class(course, assignment, settings, summaries)
-    return Batch(outcomes, [task.student for task in lost], summaries)
+            self._give_up(executor, task, f"its worker process died {ATTEMPTS} times")
+
+    def _give_up(self, executor: Executor, task: Task, reason: str) -> None:
+        """Have a card made that blames the grader."""
+        if task.student not in self._reasons:
+            self.lost.append(task.student)
+        self._reasons[task.student] = reason
+        told = f"{task.path}: {reason}"
+        self._running[executor.submit(give_up, self.settings, task, told)] = task
 
 
-def _grade_all(
-    settings: Settings, submissions: Mapping[str, Path], workers: int
-) -> Iterator[tuple[Task, Outcome | str]]:
-    """Grade every hand-in; what cannot be graded comes with the reason instead of an outcome.
-
-    A worker that dies takes the pool with it. Whatever ran then is tried again alone, so that
-    one deadly hand-in does not cost its neighbours their tries.
-    """
-    tries = {Task(student, path): 0 for student, path in submissions.items()}
-    while tries:
-        fresh = [task for task, count in tries.items() if count == 0]
-        group = fresh or list(tries)[:1]
-        with local_executor(min(workers, len(group))) as executor:
-            for task, outcome in _hand_out(executor, settings, group):
-                if not isinstance(outcome, BaseException):
-                    del tries[task]
-                    yield task, outcome
-                elif not isinstance(outcome, BrokenProcessPool):
-                    del tries[task]
-                    yield task, "".join(traceback.format_exception(outcome))
-                elif tries[task] + 1 == ATTEMPTS:
-                    del tries[task]
-                    yield task, f"its worker process died {ATTEMPTS} times: {task.path}"
-                else:
-                    tries[task] += 1
-
-
-def _hand_out(
-    executor: Executor, settings: Settings, tasks: Sequence[Task]
-) -> Iterator[tuple[Task, Outcome | Exception]]:
-    """Keep the workers busy, a few tasks ahead; tasks not begun when the pool breaks stay out."""
-    waiting = list(reversed(tasks))
-    running: dict[Future[Outcome], Task] = {}
-    broken = False
-    while running or (waiting and not broken):
-        while waiting and len(running) < 2 * default_workers() + 2 and not broken:
-            try:
-                running[executor.submit(grade_one, settings, waiting[-1])] = waiting[-1]
-                waiting.pop()
-            except BrokenProcessPool:
-                broken = True
-        done, _ = wait(running, return_when=FIRST_COMPLETED)
-        for future in done:
-            task = running.pop(future)
-            try:
-                yield task, future.result()
-            except CONCERNING_ALL:
-                raise
-            except Exception as error:  # noqa: BLE001 - one hand-in's trouble is not the batch's
-                broken = broken or isinstance(error, BrokenProcessPool)
-                yield task, error
-
-
-def _report_lost(
-    course: Course, assignment: Assignment, settings: Settings, lost: Mapping[Task, str]
+def _keep(
+    journal: Journal, folder: Path, material: Material, content: Content, outcome: Outcome
 ) -> None:
-    """Write a card that blames the grader for each hand-in that it could not grade."""
-    if not lost:
-        return
+    """Write a report and then the line that says so."""
+    write_files(folder / outcome.student, outcome.files)
+    journal.append(
+        Finished(
+            student=outcome.student,
+            content=content.hash,
+            stamp=content.stamp,
+            material=material.whole,
+            seconds=round(outcome.seconds, 4),
+            has_error=outcome.has_error,
+            summary=outcome.summary,
+        )
+    )
 
-    def work(judge: Judge) -> None:
-        grader = Grader(judge, kernel=settings.kernel, caged=settings.caged)
-        for task, reason in lost.items():
-            graded = grader.lost(task.student, task.path, reason)
-            write_report(settings.reports, graded, occasion(course, assignment))
 
-    run_session(assignment, work)
-
-
-def _all_summaries(settings: Settings, outcomes: Sequence[Outcome]) -> list[StudentSummary]:
+def _all_summaries(
+    folder: Path, journal: Journal, outcomes: Sequence[Outcome]
+) -> list[StudentSummary]:
     """Summaries of this batch, and of reports that were there before."""
-    found = {outcome.student: outcome.summary for outcome in outcomes}
-    folder = settings.reports / settings.slug
-    for path in sorted(folder.glob(f"*/{REPORT_FILE}")):
-        if path.parent.name not in found:
+    found = {student: past.summary for student, past in journal.finished.items()}
+    found |= {outcome.student: outcome.summary for outcome in outcomes}
+    there = {path.parent.name: path for path in folder.glob(f"*/{REPORT_FILE}")}
+    for student, path in there.items():
+        if student not in found:
             try:
-                found[path.parent.name] = summarise(from_json(path.read_bytes()))
+                found[student] = summarise(from_json(path.read_bytes()))
             except msgspec.DecodeError:
                 continue  # written by another version: the next grading replaces it
-    return [found[student] for student in sorted(found)]
+    return [found[student] for student in sorted(found) if student in there]
 
 
 def _write_class(
     course: Course,
     assignment: Assignment,
-    settings: Settings,
+    folder: Path,
     summaries: Sequence[StudentSummary],
+    journal: Journal,
+    material: Material,
 ) -> None:
-    folder = settings.reports / settings.slug
-    folder.mkdir(parents=True, exist_ok=True)
-    write_gradebook(summaries, folder / "gradebook.csv")
+    files = (folder / GRADEBOOK_FILE, folder / INDEX_FILE)
+    if journal.class_written == material.whole and all(path.is_file() for path in files):
+        return
+    write_gradebook(summaries, files[0])
     page = render_index(summaries, occasion=occasion(course, assignment))
-    write_whole(folder / "index.html", page.encode())
+    write_whole(files[1], page.encode())
+    journal.append(ClassWritten(material=material.whole))

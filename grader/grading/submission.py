@@ -51,6 +51,8 @@ SHOWN_OUTPUT = 4_000
 SHOWN_IMAGE = 200_000
 """Largest picture (base64) that a report keeps."""
 SHOWN_SOURCE = 20_000
+ATTEMPTS = 3
+"""How often a hand-in is graded whose zygote ends meanwhile."""
 
 KernelName = Literal["forked", "cold"]
 
@@ -112,7 +114,21 @@ class Grader:
     # -- the stages -------------------------------------------------------------------
 
     def grade(self, student: str, path: Path) -> Graded:
-        """Grade the hand-in at `path` (folder, notebook or zip); never raises for what it holds."""
+        """Grade the hand-in at `path` (folder, notebook or zip); never raises for what it holds.
+
+        A zygote that ends meanwhile, killed by whom it may be, takes the notebook's process with
+        it: that is not the student's doing, and a fresh one grades from the start.
+        """
+        reason = ""
+        for _ in range(ATTEMPTS):
+            try:
+                return self._grade(student, path)
+            except ZygoteError as error:
+                self.close()
+                reason = str(error)
+        return self.lost(student, path, reason)
+
+    def _grade(self, student: str, path: Path) -> Graded:
         started = time.perf_counter()
         notices_: list[Notice] = []
         try:
@@ -132,23 +148,18 @@ class Grader:
         warm = ["networks"] if self._networks else []
         if _draws(submission.notebook):
             warm.append("figures")
-        try:
-            run = run_notebook(
-                submission.notebook,
-                lambda: self._start_kernel(found, warm),
-                self.assignment.limits,
-            )
-        except ZygoteError as error:
-            self.close()  # the next hand-in gets a fresh one
-            graded = self._without_run(
-                student, found.name, notices_, started, "error", "grader-error"
-            )
-            return Graded(graded.report, [Trouble("run", str(error))])
+        run = run_notebook(
+            submission.notebook,
+            lambda: self._start_kernel(found, warm),
+            self.assignment.limits,
+        )
         with run:
             judging = time.perf_counter()
             subject = Subject(self.assignment, student, submission.notebook, run)
             judged, troubles = self._judge.judge(subject)
             judged_seconds = time.perf_counter() - judging
+            if self._zygote is not None:
+                self._zygote.must_live()
         notices_ += notices.of_run(run, self.assignment.limits)
         if subject.silent:
             notices_.append(Notice(id="no-answers", text=say("no-answers")))
@@ -250,7 +261,7 @@ class Grader:
             cells=cells,
             warnings=notices_,
             provenance=Provenance(
-                versions={"grader": __version__, **self._versions()},
+                versions={"grader": __version__, **(self._versions() if cage else {})},
                 seeds={"notebook": SEED},
                 limits={name: float(getattr(limits, name)) for name in limits.__struct_fields__},
                 hashes={**hashes, **self._sources},

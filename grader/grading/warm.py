@@ -24,6 +24,7 @@ from grader.kernel.zygotes import Zygote
 
 _GROWTH = 1.5
 """How many times as many objects as at the start there may be before they are collected."""
+_Work = Callable[[Grader], Graded]
 
 
 def settle() -> None:
@@ -56,9 +57,7 @@ class WarmGrader:
     ) -> None:
         self._assignment = assignment
         self._options = (kernel, caged, marks)
-        self._tasks: queue.SimpleQueue[tuple[str, Path, Future[Graded]] | None] = (
-            queue.SimpleQueue()
-        )
+        self._tasks: queue.SimpleQueue[tuple[_Work, Future[Graded]] | None] = queue.SimpleQueue()
         self._collected = threading.Event()
         self._thread = threading.Thread(target=self._hold, name="grading", daemon=True)
         self._thread.start()
@@ -74,7 +73,7 @@ class WarmGrader:
         except BaseException as error:  # noqa: BLE001 - told to whoever waits
             self._collected.set()
             while (item := self._tasks.get()) is not None:
-                item[2].set_exception(error)
+                item[1].set_exception(error)
         finally:
             if self._zygote is not None:
                 self._zygote.close()
@@ -86,12 +85,12 @@ class WarmGrader:
         zygote = self._zygote
         with Grader(judge, kernel=kernel, caged=caged, marks=marks, zygote=zygote) as grader:
             while (item := self._tasks.get()) is not None:
-                student, path, future = item
+                work, future = item
                 try:
-                    future.set_result(grader.grade(student, path))
+                    future.set_result(work(grader))
                 except Exception as error:  # noqa: BLE001 - told to whoever waits
                     future.set_exception(error)
-                del item, future
+                del item, work, future
                 if not settled:
                     settle()
                     settled = sys.getallocatedblocks()
@@ -106,8 +105,15 @@ class WarmGrader:
         CourseError, BrokenChecks, BrokenReference, NoCage, ZygoteError
             What concerns every hand-in; nothing that one of them holds.
         """
+        return self._do(lambda grader: grader.grade(student, path))
+
+    def lost(self, student: str, path: Path, reason: str) -> Graded:
+        """Report a hand-in that could not be graded for `reason`."""
+        return self._do(lambda grader: grader.lost(student, path, reason))
+
+    def _do(self, work: _Work) -> Graded:
         future: Future[Graded] = Future()
-        self._tasks.put((student, path, future))
+        self._tasks.put((work, future))
         return future.result()
 
     def close(self) -> None:

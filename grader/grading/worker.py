@@ -3,6 +3,8 @@
 The entry :func:`grade_one` is a plain function of plain arguments, so that any
 :class:`concurrent.futures.Executor` can call it. Its first call in a process
 warms up a :class:`~grader.grading.warm.WarmGrader`; later calls find it ready.
+It writes nothing: what it makes of a hand-in goes back to the batch, which
+alone writes reports (:func:`write_files`).
 """
 
 from __future__ import annotations
@@ -16,10 +18,10 @@ import msgspec
 from grader.course.assignment import Assignment, read_assignment
 from grader.course.course import Course, read_course
 from grader.feedback import Occasion, StudentSummary, render_card, summarise
-from grader.grading.files import write_whole
+from grader.grading.files import remove_drafts, write_whole
 from grader.grading.submission import Graded, KernelName
 from grader.grading.warm import WarmGrader
-from grader.report import Report, to_json
+from grader.report import to_json
 
 REPORT_FILE = "report.json"
 CARD_FILE = "feedback.html"
@@ -31,9 +33,10 @@ class Settings(msgspec.Struct, frozen=True):
 
     root: Path
     slug: str
-    reports: Path
     kernel: KernelName = "forked"
     caged: bool = True
+    begun: Path | None = None
+    """Folder in which a worker leaves a mark when it begins a hand-in, so that a death is laid to it."""
 
 
 class Task(msgspec.Struct, frozen=True):
@@ -43,13 +46,22 @@ class Task(msgspec.Struct, frozen=True):
     path: Path
 
 
+class Files(msgspec.Struct, frozen=True):
+    """What stands in one student's folder of reports."""
+
+    report: bytes
+    card: bytes
+    troubles: bytes | None
+
+
 class Outcome(msgspec.Struct, frozen=True):
-    """What a worker tells of one graded hand-in."""
+    """What a worker makes of one hand-in."""
 
     student: str
     summary: StudentSummary
     seconds: float
     has_error: bool
+    files: Files
 
 
 class _Warm:
@@ -66,23 +78,39 @@ class _Warm:
 _warm: dict[Settings, _Warm] = {}
 
 
+def _ready(settings: Settings) -> _Warm:
+    if settings not in _warm:
+        _warm[settings] = _Warm(settings)
+    return _warm[settings]
+
+
 def grade_one(settings: Settings, task: Task) -> Outcome:
-    """Grade one hand-in and write its report and card.
+    """Grade one hand-in.
 
     Raises
     ------
     CourseError, BrokenChecks, BrokenReference, NoCage, ZygoteError
         What concerns the whole batch; nothing that a hand-in holds.
     """
-    if settings not in _warm:
-        _warm[settings] = _Warm(settings)
-    warm = _warm[settings]
+    warm = _ready(settings)
+    if settings.begun is not None:
+        (settings.begun / task.student).touch()
     started = time.perf_counter()
-    graded = warm.grader.grade(task.student, task.path)
-    write_report(settings.reports, graded, warm.occasion)
+    return _outcome(warm.grader.grade(task.student, task.path), warm.occasion, started)
+
+
+def give_up(settings: Settings, task: Task, reason: str) -> Outcome:
+    """Make the report of a hand-in that could not be graded for `reason`: the grader's fault."""
+    warm = _ready(settings)
+    started = time.perf_counter()
+    return _outcome(warm.grader.lost(task.student, task.path, reason), warm.occasion, started)
+
+
+def _outcome(graded: Graded, when: Occasion, started: float) -> Outcome:
     return Outcome(
-        student=task.student,
+        student=graded.report.student,
         summary=summarise(graded.report),
+        files=files_of(graded, when),
         seconds=time.perf_counter() - started,
         has_error=graded.report.has_error,
     )
@@ -98,16 +126,23 @@ def occasion(course: Course, assignment: Assignment) -> Occasion:
     )
 
 
-def write_report(reports: Path, graded: Graded, when: Occasion) -> None:
-    """Write one student's files, each whole or not at all; the report first, for all else follows."""
-    report: Report = graded.report
-    folder = reports / report.assignment / report.student
+def files_of(graded: Graded, when: Occasion) -> Files:
+    """Make of what was graded the files that are kept of it."""
+    text = "\n\n".join(f"{t.check}\n{t.traceback}" for t in graded.troubles)
+    return Files(
+        report=to_json(graded.report),
+        card=render_card(graded.report, occasion=when).encode(),
+        troubles=text.encode() if graded.troubles else None,
+    )
+
+
+def write_files(folder: Path, files: Files) -> None:
+    """Write one student's files, each whole or not at all; the report last: with it all is there."""
     folder.mkdir(parents=True, exist_ok=True)
-    write_whole(folder / REPORT_FILE, to_json(report))
-    trouble = folder / TROUBLE_FILE
-    if graded.troubles:
-        text = "\n\n".join(f"{t.check}\n{t.traceback}" for t in graded.troubles)
-        write_whole(trouble, text.encode())
+    if files.troubles is None:
+        (folder / TROUBLE_FILE).unlink(missing_ok=True)
     else:
-        trouble.unlink(missing_ok=True)
-    write_whole(folder / CARD_FILE, render_card(report, occasion=when).encode())
+        write_whole(folder / TROUBLE_FILE, files.troubles)
+    for name, data in ((CARD_FILE, files.card), (REPORT_FILE, files.report)):
+        remove_drafts(folder / name)
+        write_whole(folder / name, data, durable=True)

@@ -263,6 +263,16 @@ class Zygote:
             return None
         return status
 
+    def must_live(self) -> None:
+        """See that it has not ended meanwhile, and with it what its children were asked.
+
+        Raises
+        ------
+        ZygoteError
+            If it has.
+        """
+        self._order("answer", None, [])
+
     def close(self) -> None:
         """End the zygote and all its children, and remove its folder."""
         for child in list(self._children):

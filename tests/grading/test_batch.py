@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from collections.abc import Callable
 from concurrent.futures import Executor, Future
 from pathlib import Path
 from typing import Any
@@ -14,8 +15,9 @@ import pytest
 from grader.course.assignment import read_assignment
 from grader.course.course import read_course
 from grader.grading import batch
+from grader.grading.executor import LocalWorkers
 from grader.grading.release import solution
-from grader.grading.worker import Outcome, Settings, Task
+from grader.grading.worker import Outcome, Settings, Task, grade_one
 from grader.report import from_json
 
 
@@ -30,65 +32,72 @@ def three(course: Path) -> dict[str, Path]:
     return {student: folder / f"{student}.ipynb" for student in ("1", "2", "3")}
 
 
-def grade(root: Path, submissions: dict[str, Path], workers: int = 2) -> batch.Batch:
+def grade(root: Path, submissions: dict[str, Path], workers: int = 2, **more: Any) -> batch.Batch:
     read = read_course(root)
-    settings = Settings(root, "warmup", root / "reports")
     assignment = read_assignment(read, "warmup")
-    return batch.grade_batch(read, assignment, settings, submissions, workers=workers)
+    return batch.grade_batch(
+        read,
+        assignment,
+        Settings(root, "warmup"),
+        submissions,
+        root / "reports",
+        workers=workers,
+        **more,
+    )
 
 
-def test_a_deadly_hand_in_costs_itself_only(
-    course: Path, three: dict[str, Path], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    calls: dict[str, int] = {}
-    genuine = batch.local_executor
+class _Replacing(LocalWorkers):
+    """Workers that are handed something else instead of one student's hand-in."""
 
-    def executor(workers: int) -> Executor:
-        pool = genuine(workers)
-        submit = pool.submit
+    def __init__(self, workers: int, scratch: Path, instead: Callable[..., Outcome]) -> None:
+        super().__init__(workers, scratch)
+        self.instead = instead
+        self.calls = 0
 
-        def submit_or_die(function: Any, settings: Any, task: Task) -> Future[Outcome]:
-            calls[task.student] = calls.get(task.student, 0) + 1
-            if task.student == "2":
-                return submit(_die)  # type: ignore[arg-type]
-            return submit(function, settings, task)
+    def submit(self, fn: Any, /, *args: Any, **kwargs: Any) -> Future[Any]:
+        if fn is grade_one and args[1].student == "2":
+            self.calls += 1
+            fn = self.instead
+        return super().submit(fn, *args, **kwargs)
 
-        pool.submit = submit_or_die  # type: ignore[method-assign, assignment]
-        return pool
 
-    monkeypatch.setattr(batch, "local_executor", executor)
-    done = grade(course, three)
+def test_a_deadly_hand_in_costs_itself_only(course: Path, three: dict[str, Path]) -> None:
+    pools: list[_Replacing] = []
+
+    def executor(workers: int, scratch: Path) -> Executor:
+        pools.append(_Replacing(workers, scratch, _die))
+        return pools[-1]
+
+    done = grade(course, three, executor=executor)
     assert done.lost == ["2"]
-    assert calls["2"] == batch.ATTEMPTS
-    assert sorted(outcome.student for outcome in done.outcomes) == ["1", "3"]
+    assert pools[0].calls == batch.ATTEMPTS
+    assert sorted(outcome.student for outcome in done.outcomes) == ["1", "2", "3"]
     report = from_json((course / "reports" / "warmup" / "2" / "report.json").read_bytes())
     assert report.has_error
     assert report.score.pending == 14
     assert {s.student for s in done.summaries} == {"1", "2", "3"}
 
 
-def _die() -> None:
+def _die(settings: Settings, task: Task) -> Outcome:
+    assert settings.begun is not None
+    (settings.begun / task.student).touch()
     os.kill(os.getpid(), signal.SIGKILL)
+    raise AssertionError
 
 
 def test_a_bug_under_one_hand_in_is_reported_and_the_batch_goes_on(
-    course: Path, three: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+    course: Path, three: dict[str, Path]
 ) -> None:
-    monkeypatch.setattr(batch, "grade_one", _fail_for_two)
-    done = grade(course, three, workers=1)
+    done = grade(course, three, workers=1, executor=lambda n, s: _Replacing(n, s, _fail))
     assert done.lost == ["2"]
-    assert len(done.outcomes) == 2
+    assert [outcome.has_error for outcome in done.outcomes].count(True) == 1
     folder = course / "reports" / "warmup" / "2"
     assert "ZeroDivisionError" in (folder / "errors.txt").read_text("utf-8")
     assert (folder / "feedback.html").is_file()
 
 
-def _fail_for_two(settings: Settings, task: Task) -> Outcome:
-    from grader.grading.worker import grade_one
-
-    if task.student == "2":
-        raise ZeroDivisionError
-    return grade_one(settings, task)
+def _fail(settings: Settings, task: Task) -> Outcome:
+    raise ZeroDivisionError
 
 
 def test_reports_do_not_depend_on_the_number_of_workers(
@@ -96,7 +105,7 @@ def test_reports_do_not_depend_on_the_number_of_workers(
 ) -> None:
     reports = []
     for workers in (1, 3):
-        grade(course, three, workers=workers)
+        grade(course, three, workers=workers, force=True)
         reports.append(
             [
                 from_json((course / "reports" / "warmup" / s / "report.json").read_bytes())

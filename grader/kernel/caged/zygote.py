@@ -272,6 +272,8 @@ class Zygote:
                 _, status = os.waitpid(argument, 0)
                 self.children.discard(argument)
                 send_frame(self.control, _encode({"status": os.waitstatus_to_exitcode(status)}))
+            elif kind == "answer":
+                send_frame(self.control, _encode({}))
             else:
                 self.start_child(msgspec.convert(argument, Job), descriptors[0])
 

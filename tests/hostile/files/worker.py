@@ -11,7 +11,7 @@ import os
 import sys
 from pathlib import Path
 
-from grader.grading.worker import Settings, Task, grade_one
+from grader.grading.worker import Settings, Task, grade_one, write_files
 
 
 def peak() -> int:
@@ -24,11 +24,12 @@ def peak() -> int:
 def main(course: str, slug: str, reports: str) -> None:
     with os.fdopen(os.dup(1), "w") as answers:
         os.dup2(2, 1)  # what anything else prints is no answer
-        settings = Settings(Path(course), slug, Path(reports))
+        settings = Settings(Path(course), slug)
         for line in sys.stdin:
             student, path = json.loads(line)
             peak()
-            grade_one(settings, Task(student, Path(path)))
+            outcome = grade_one(settings, Task(student, Path(path)))
+            write_files(Path(reports, slug, student), outcome.files)
             print(peak(), file=answers, flush=True)
 
 

@@ -1,0 +1,95 @@
+"""Where hand-ins are graded: behind :class:`concurrent.futures.Executor`, the batch's one seam."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import tempfile
+import threading
+from collections.abc import Callable
+from concurrent.futures import Executor, Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from pathlib import Path
+from typing import ParamSpec, TypeVar
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+def default_workers() -> int:
+    """One worker for each processor that this process may use."""
+    return len(os.sched_getaffinity(0))
+
+
+class LocalWorkers(Executor):
+    """Processes of this machine, each of which dies alone.
+
+    A pool of several processes breaks as a whole when one of them is killed; here each has a pool
+    of its own, so that what the others are at is not lost, nor the warmth that they work with.
+    Processes are started afresh rather than forked.
+
+    Parameters
+    ----------
+    workers
+        How many processes.
+    scratch
+        Folder for their temporary files.
+    """
+
+    def __init__(self, workers: int, scratch: Path) -> None:
+        self._scratch = scratch
+        self._pools: list[ProcessPoolExecutor | None] = [None] * workers
+        self._load: list[int] = [0] * workers
+        self._guard = threading.Lock()
+
+    def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
+        """Have the process that has least to do call `fn`."""
+        with self._guard:
+            place = min(range(len(self._pools)), key=self._load.__getitem__)
+            self._load[place] += 1
+            try:
+                future = self._pool(place).submit(fn, *args, **kwargs)
+            except BrokenProcessPool:
+                self._pools[place] = None
+                future = self._pool(place).submit(fn, *args, **kwargs)
+
+        def finished(_: Future[T]) -> None:
+            with self._guard:
+                self._load[place] -= 1
+
+        future.add_done_callback(finished)
+        return future
+
+    def _pool(self, place: int) -> ProcessPoolExecutor:
+        pool = self._pools[place]
+        if pool is None:
+            pool = self._pools[place] = ProcessPoolExecutor(
+                1,
+                mp_context=multiprocessing.get_context("spawn"),
+                initializer=_be_worker,
+                initargs=(str(self._scratch),),
+            )
+        return pool
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        """End the processes; with `wait` when they have done what they are at."""
+        for pool in self._pools:
+            if pool is not None:
+                pool.shutdown(wait=False, cancel_futures=cancel_futures)
+        for pool in self._pools:
+            if pool is not None and wait:
+                pool.shutdown(wait=True)
+
+
+def _be_worker(scratch: str) -> None:
+    """Leave the terminal's Ctrl-C to the parent, and end with it, however it ends."""
+    os.setsid()
+    tempfile.tempdir = scratch
+    parent = multiprocessing.parent_process()
+
+    def follow() -> None:
+        if parent is not None:
+            parent.join()
+        os._exit(1)
+
+    threading.Thread(target=follow, name="parent", daemon=True).start()
