@@ -113,6 +113,29 @@ class QuestionResult(msgspec.Struct, frozen=True, kw_only=True):
     parts: list[PartResult]
 
 
+class Late(msgspec.Struct, frozen=True, kw_only=True):
+    """How late a hand-in is, and what that cost.
+
+    Attributes
+    ----------
+    due, received
+        ISO 8601 with offset; ``due`` with the student's extension.
+    hours
+        Hours after ``due``, 0 when in time.
+    grace_used, grace_left
+        Hours taken from the grace of the term, and what is left of it then.
+    percent
+        Share of the points that is lost, in percent.
+    """
+
+    due: str
+    received: str
+    hours: float
+    grace_used: float
+    grace_left: float
+    percent: float
+
+
 class CellOutput(msgspec.Struct, frozen=True, kw_only=True):
     """One output of a cell, cut to a size a card can carry.
 
@@ -178,6 +201,8 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     warnings: list[Notice]
     provenance: Provenance
     seconds: Seconds
+    late: Late | None = None
+    """None where it is not known when the hand-in was received."""
 
     @property
     def has_error(self) -> bool:

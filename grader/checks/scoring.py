@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 
 import msgspec
@@ -11,8 +11,10 @@ from grader.course.assignment import Assignment, Part
 from grader.report import (
     CheckResult,
     Criterion,
+    Late,
     PartResult,
     QuestionResult,
+    Report,
     Score,
     Verdict,
     rounded,
@@ -74,8 +76,8 @@ def score_part(
     judged: Sequence[Judged],
     rubric: Sequence[Criterion],
     marks: Mapping[str, Mark],
-) -> tuple[PartResult, Decimal, Decimal]:
-    """Return one part's result with its exact points and pending points."""
+) -> PartResult:
+    """Return one part's result, its points rounded."""
     if part.kind == "rubric":
         return _score_rubric(part, rubric, marks)
     points = pending = ZERO
@@ -89,7 +91,7 @@ def score_part(
                 each.result, points=rounded(decided), max_points=rounded(each.weight)
             )
         )
-    result = PartResult(
+    return PartResult(
         id=part.id,
         title=part.title,
         kind=part.kind,
@@ -99,35 +101,47 @@ def score_part(
         verdict=part_verdict([each.verdict for each in judged], points),
         checks=checks,
     )
-    return result, points, pending
 
 
-def _score_rubric(
-    part: Part, rubric: Sequence[Criterion], marks: Mapping[str, Mark]
-) -> tuple[PartResult, Decimal, Decimal]:
-    points = sum((mark.points for mark in marks.values()), ZERO)
-    unmarked = [c for c in rubric if c.id not in marks]
-    pending = sum((Decimal(str(c.max_points)) for c in unmarked), ZERO) if rubric else part.points
-    verdict: Verdict = "pending"
-    if not unmarked and rubric:
-        full = points >= part.points
-        verdict = "passed" if full else "partial" if points > ZERO else "failed"
-    result = PartResult(
+def _score_rubric(part: Part, rubric: Sequence[Criterion], marks: Mapping[str, Mark]) -> PartResult:
+    empty = PartResult(
         id=part.id,
         title=part.title,
         kind=part.kind,
-        points=rounded(points),
+        points=0,
         max_points=rounded(part.points),
-        pending=rounded(pending),
-        verdict=verdict,
-        criteria=[
-            msgspec.structs.replace(c, points=rounded(mark.points), comment=mark.comment)
-            if (mark := marks.get(c.id)) is not None
-            else c
-            for c in rubric
-        ],
+        pending=rounded(part.points),
+        verdict="pending",
+        criteria=list(rubric),
     )
-    return result, points, pending
+    return _marked_part(empty, marks)
+
+
+def _marked_part(part: PartResult, marks: Mapping[str, Mark]) -> PartResult:
+    """Return a part that persons mark with these marks, and no others."""
+    criteria = [
+        msgspec.structs.replace(
+            criterion,
+            points=None if mark is None else rounded(mark.points),
+            comment="" if mark is None else mark.comment,
+        )
+        for criterion in part.criteria
+        for mark in (marks.get(criterion.id),)
+    ]
+    points = sum((mark.points for id_, mark in marks.items() if _has(criteria, id_)), ZERO)
+    waiting = _sum(c.max_points for c in criteria if c.points is None)
+    pending = waiting if criteria else Decimal(str(part.max_points))
+    verdict: Verdict = "pending"
+    if criteria and not pending:
+        full = points >= Decimal(str(part.max_points))
+        verdict = "passed" if full else "partial" if points > ZERO else "failed"
+    return msgspec.structs.replace(
+        part, points=rounded(points), pending=rounded(pending), verdict=verdict, criteria=criteria
+    )
+
+
+def _has(criteria: Sequence[Criterion], id_: str) -> bool:
+    return any(criterion.id == id_ for criterion in criteria)
 
 
 def score_assignment(
@@ -135,54 +149,92 @@ def score_assignment(
     judged: Sequence[Judged],
     rubrics: Mapping[str, Sequence[Criterion]],
     marks: Marks,
-    penalty: Decimal = ZERO,
+    percent_lost: Decimal = ZERO,
 ) -> tuple[Score, list[QuestionResult]]:
-    """Add everything up. Rounding happens once, for each number that is shown.
+    """Add everything up.
+
+    The points of a part are rounded, once; sums are sums of those, so that a card adds up.
 
     Parameters
     ----------
     rubrics
         Criteria by ``question/part``.
-    penalty
-        Points that lateness costs.
+    percent_lost
+        Share of the points that lateness costs, in percent.
     """
-    points = bonus = pending = ZERO
     questions = []
     for question in assignment.questions:
-        total = waiting = ZERO
         parts = []
         for part in question.parts:
             place = f"{question.id}/{part.id}"
             here = [e for e in judged if (e.question, e.part) == (question.id, part.id)]
-            result, decided, undecided = score_part(
-                part, here, rubrics.get(place, ()), marks.get(place, {})
-            )
-            parts.append(result)
-            total += decided
-            waiting += undecided
-        if question.bonus:
-            bonus += total
-        else:
-            points += total
-        pending += waiting
+            parts.append(score_part(part, here, rubrics.get(place, ()), marks.get(place, {})))
         questions.append(
-            QuestionResult(
-                id=question.id,
-                label=question.label,
-                title=question.title,
-                bonus=question.bonus,
-                points=rounded(total),
-                max_points=rounded(question.points),
-                pending=rounded(waiting),
-                parts=parts,
+            _added_up(
+                QuestionResult(
+                    id=question.id,
+                    label=question.label,
+                    title=question.title,
+                    bonus=question.bonus,
+                    points=0,
+                    max_points=rounded(question.points),
+                    pending=0,
+                    parts=parts,
+                )
             )
         )
-    score = Score(
+    return total_of(questions, rounded(assignment.points), percent_lost), questions
+
+
+def _added_up(question: QuestionResult) -> QuestionResult:
+    return msgspec.structs.replace(
+        question,
+        points=rounded(_sum(part.points for part in question.parts)),
+        pending=rounded(_sum(part.pending for part in question.parts)),
+    )
+
+
+def total_of(
+    questions: Sequence[QuestionResult], max_points: float, percent_lost: Decimal = ZERO
+) -> Score:
+    """Add up questions, and take what lateness costs: a share of what is decided, bonus included."""
+    points = _sum(question.points for question in questions if not question.bonus)
+    bonus = _sum(question.points for question in questions if question.bonus)
+    penalty = Decimal(str(rounded((points + bonus) * percent_lost / 100)))
+    return Score(
         points=rounded(points),
-        max_points=rounded(assignment.points),
+        max_points=max_points,
         bonus=rounded(bonus),
-        pending=rounded(pending),
+        pending=rounded(_sum(question.pending for question in questions)),
         penalty=rounded(penalty),
         final=rounded(max(ZERO, points + bonus - penalty)),
     )
-    return score, questions
+
+
+def marked(report: Report, marks: Marks, late: Late | None) -> Report:
+    """Return `report` with the marks and the lateness of now: nothing runs again for that."""
+    questions = [
+        _added_up(
+            msgspec.structs.replace(
+                question,
+                parts=[
+                    _marked_part(part, marks.get(f"{question.id}/{part.id}", {}))
+                    if part.kind == "rubric"
+                    else part
+                    for part in question.parts
+                ],
+            )
+        )
+        for question in report.questions
+    ]
+    score = total_of(questions, report.score.max_points, percent_of(late))
+    return msgspec.structs.replace(report, questions=questions, score=score, late=late)
+
+
+def percent_of(late: Late | None) -> Decimal:
+    """Share of the points that is lost, in percent."""
+    return ZERO if late is None else Decimal(str(late.percent))
+
+
+def _sum(numbers: Iterable[float]) -> Decimal:
+    return sum((Decimal(str(number)) for number in numbers), ZERO)

@@ -14,6 +14,7 @@ from grader.cli.check import check
 from grader.cli.console import Stop
 from grader.cli.doctor import doctor
 from grader.cli.grade import grade
+from grader.cli.mark import app as mark
 from grader.cli.release import release
 
 app = typer.Typer(
@@ -34,6 +35,7 @@ COMMANDS = (
 )
 for _command in COMMANDS:
     app.command()(_command)
+app.add_typer(mark, name="mark")
 
 
 def main() -> None:

@@ -98,15 +98,27 @@ def grade(
             messages.print(f"{each}: no hand-in in {folder / each}", markup=False)
             continue
         graded_any = True
-        settings = Settings(read.root.resolve(), each, kernel, not no_cage)
+        settings = Settings(
+            read.root.resolve(), each, kernel, not no_cage, submissions=folder.resolve()
+        )
         count = workers or default_workers()
         batch = _grade(read, assignment, settings, chosen, target.resolve(), count, force)
         code = max(code, _show(batch, each, target, set(chosen), fail_under))
+        _about_roster(batch)
         if batch.left:
             raise typer.Exit(INTERRUPTED)
     if not graded_any:
         raise stop(f"there is no hand-in to grade in {folder}")
     raise typer.Exit(code)
+
+
+def _about_roster(batch: Batch) -> None:
+    unknown = [s.student for s in batch.summaries if not s.on_roster]
+    if unknown:
+        messages.print(f"not on the roster: {', '.join(unknown)}", markup=False, style="yellow")
+    absent = sum(not s.handed_in for s in batch.summaries)
+    if absent:
+        messages.print(f"{absent} of the roster handed nothing in")
 
 
 def _choose(found: Mapping[str, Path], wanted: list[str], folder: Path) -> dict[str, Path]:

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 import jdatetime
 
 from grader.course.errors import Complaint
-from grader.course.texts import Text, persian_digits
+from grader.course.texts import Text, latin_digits, persian_digits
 
 Calendar = Literal["jalali", "gregorian"]
 
@@ -18,6 +18,7 @@ _WRITTEN = re.compile(
     r"(?P<year>\d{4})(?P<sep>[/-])(?P<month>\d{1,2})(?P=sep)(?P<day>\d{1,2})"
     r"(?:[ T]+(?P<hour>\d{1,2}):(?P<minute>\d{2}))?"
 )
+_SECONDS = re.compile(r"(?<=\d:\d\d):(?P<seconds>\d{2})(?:\.\d+)?$")
 _YEARS = {"jalali": range(1300, 1500), "gregorian": range(1921, 2121)}
 _EXAMPLE = {"jalali": "1403/10/11 23:59", "gregorian": "2024-12-31 23:59"}
 _MONTHS_FA = "ژانویه فوریه مارس آوریل مه ژوئن ژوئیه اوت سپتامبر اکتبر نوامبر دسامبر".split()
@@ -80,6 +81,34 @@ def read_due(written: str, calendar: Calendar, zone: ZoneInfo) -> dt.datetime:
         raise DateError(Complaint(problem, "write 00:00 to 23:59")) from None
     local = dt.datetime.combine(date, time, tzinfo=zone)
     return max(local, local.replace(fold=1), key=dt.datetime.timestamp)
+
+
+def read_moment(written: str, calendar: Calendar, zone: ZoneInfo) -> dt.datetime:
+    """Return a moment as a system notes it: like a due date, but with its time, to the second.
+
+    ``1403/10/11 23:59:40`` in the course's calendar and time zone, or ISO 8601 with an offset.
+
+    Raises
+    ------
+    DateError
+        If `written` is no such moment.
+    """
+    text = latin_digits(written).strip()
+    try:
+        moment = dt.datetime.fromisoformat(text)
+    except ValueError:
+        moment = None
+    if moment is not None and moment.tzinfo is not None:
+        return moment.astimezone(zone)
+    seconds = _SECONDS.search(text)
+    plain = text[: seconds.start()] if seconds else text
+    if seconds and int(seconds["seconds"]) > 59:
+        raise DateError(Complaint(f'"{written}" is not a time', "seconds go from 00 to 59"))
+    if ":" not in plain:
+        example = f'write it like "{_EXAMPLE[calendar]}"'
+        raise DateError(Complaint(f'"{written}" does not say the time of day', example))
+    minute = read_due(plain, calendar, zone)
+    return minute + dt.timedelta(seconds=int(seconds["seconds"]) if seconds else 0)
 
 
 def date_text(moment: dt.datetime, calendar: Calendar) -> Text:

@@ -29,6 +29,7 @@ from grader.report import (
     CellOutput,
     CellResult,
     CheckResult,
+    Late,
     PartResult,
     QuestionResult,
     Report,
@@ -62,6 +63,13 @@ class Occasion(msgspec.Struct, frozen=True, kw_only=True):
     def of_the_class(self) -> Occasion:
         """Return the same without what concerns one student only."""
         return replace(self, handed_in=None, index_link=None)
+
+    def of_hand_in(self, late: Late | None) -> Occasion:
+        """The same with what is known of one hand-in: its own due date, and when it came."""
+        if late is None:
+            return self
+        due, received = (datetime.fromisoformat(text) for text in (late.due, late.received))
+        return replace(self, due=due, handed_in=received)
 
     def moments(self, language: Language) -> list[tuple[str, str, str]]:
         """Return label key, machine form and written form of the moments that are known."""
@@ -245,7 +253,7 @@ class Card:
 
     def __init__(self, report: Report, occasion: Occasion) -> None:
         self.report = report
-        self.occasion = occasion
+        self.occasion = occasion.of_hand_in(report.late)
         self.advice: Advice = fix_first(report)
         self._checks = {
             (question.id, part.id): [ShownCheck(check) for check in part.checks]
@@ -297,6 +305,16 @@ class Card:
             return language.word("found.output", name=language.cell(int(name)))
         code = Markup('<code dir="ltr">{}</code>').format(name)
         return language.word(f"found.{how}", name=code)
+
+    @property
+    def lateness(self) -> str | None:
+        """The sentence about lateness that fits; None when there is nothing to say."""
+        late = self.report.late
+        if late is None or late.hours <= 0:
+            return None
+        if late.percent > 0:
+            return "late_cost"
+        return "late_graced" if late.grace_used > 0 else "late_free"
 
     def score_picture(self, language: Language) -> Markup:
         """Return the bar of decided, pending and missed points."""

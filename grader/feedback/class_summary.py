@@ -45,7 +45,15 @@ class Finding(msgspec.Struct, frozen=True):
 
 
 class StudentSummary(msgspec.Struct, frozen=True, kw_only=True):
-    """What the class page and the gradebook keep of one report."""
+    """What the class page and the gradebook keep of one report, and the roster's line.
+
+    Attributes
+    ----------
+    handed_in
+        False for a student of the roster of whom there is nothing: no report, no card.
+    on_roster
+        False for a hand-in whose id the roster does not have.
+    """
 
     assignment: str
     title: Text
@@ -57,6 +65,10 @@ class StudentSummary(msgspec.Struct, frozen=True, kw_only=True):
     failing_cells: int
     warnings: int
     run_seconds: float
+    name: str = ""
+    section: str = ""
+    handed_in: bool = True
+    on_roster: bool = True
 
     @property
     def percent(self) -> float:
@@ -151,9 +163,10 @@ class ClassSummary:
 
     def __init__(self, students: Sequence[StudentSummary]) -> None:
         self.students = sorted(students, key=lambda student: student.student)
+        self.present = [student for student in self.students if student.handed_in]
         self._parts: dict[str, PartSummary] = {}
         self._answers: dict[str, list[tuple[PartSummary, StudentSummary]]] = {}
-        for student in self.students:
+        for student in self.present:
             for part in student.parts:
                 self._parts.setdefault(part.key, part)
                 self._answers.setdefault(part.key, []).append((part, student))
@@ -169,20 +182,25 @@ class ClassSummary:
         return max((student.score.max_points for student in self.students), default=0.0)
 
     @property
+    def absent(self) -> int:
+        """How many students of the roster handed nothing in. No statistics count them."""
+        return len(self.students) - len(self.present)
+
+    @property
     def mean(self) -> float:
         """Mean final score in points."""
-        return statistics.fmean(s.score.final for s in self.students) if self.students else 0.0
+        return statistics.fmean(s.score.final for s in self.present) if self.present else 0.0
 
     @property
     def median(self) -> float:
         """Median final score in points."""
-        return statistics.median(s.score.final for s in self.students) if self.students else 0.0
+        return statistics.median(s.score.final for s in self.present) if self.present else 0.0
 
     @property
     def deciles(self) -> list[int]:
         """Number of students in each tenth of the score; full marks and bonus go to the last."""
         counts = [0] * 10
-        for student in self.students:
+        for student in self.present:
             counts[min(int(student.percent // 10), 9)] += 1
         return counts
 

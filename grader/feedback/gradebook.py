@@ -26,7 +26,7 @@ def write_gradebook(reports: Iterable[Report | StudentSummary], path: Path) -> N
     """Write the gradebook of one assignment to `path`.
 
     Columns are the student, the final score and what it is made of, the points
-    of each question and of each of its parts, and remarks. UTF-8 with a byte
+    of each question and of each of its parts, remarks, and what the roster says. UTF-8 with a byte
     order mark, which Excel needs to read Persian. The file is replaced as a
     whole, so that nobody reads half a gradebook.
 
@@ -48,6 +48,7 @@ def write_gradebook(reports: Iterable[Report | StudentSummary], path: Path) -> N
                 *("student", "final", "max_points", "points", "bonus", "penalty", "pending"),
                 *map(safe_cell, _columns(questions, parts)),
                 *("grader_errors", "failing_cells", "has_notebook"),
+                *("name", "section", "handed_in", "on_roster"),
             ]
         )
         for student in students:
@@ -77,4 +78,8 @@ def _row(student: StudentSummary, columns: list[str]) -> list[str | float]:
         sum(part.verdict == "error" for part in student.parts),
         student.failing_cells,
         "yes" if student.has_notebook else "no",
+        safe_cell(student.name),
+        safe_cell(student.section),
+        "yes" if student.handed_in else "no",
+        "yes" if student.on_roster else "no",
     ]

@@ -93,7 +93,9 @@ def class_table(reports: Sequence[Report | StudentSummary], *, language: str = "
             Line(speaker.number(score.final), style="bold"),
             Line(speaker.number(score.pending) if score.pending else "–"),
             Line(speaker.number(score.penalty) if score.penalty else "–"),
-            _verdict_strip([part.verdict for part in student.parts]),
+            _verdict_strip([part.verdict for part in student.parts])
+            if student.handed_in
+            else Line(speaker.plain("class.not_handed_in"), style="dim"),
         )
     if summary.students:
         table.add_section()

@@ -12,25 +12,38 @@ import traceback
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, wait
+from hashlib import sha256
 from pathlib import Path
 from statistics import median
 
 import msgspec
 
 from grader.checks.reference import BrokenReference
+from grader.checks.scoring import total_of
 from grader.checks.session import BrokenChecks
 from grader.course.assignment import Assignment
+from grader.course.course import FILE as COURSE_FILE
 from grader.course.course import Course
 from grader.course.errors import CourseError
-from grader.feedback import StudentSummary, render_index, summarise, write_gradebook
+from grader.course.roster import Roster, normal_id, read_roster
+from grader.feedback import (
+    StudentSummary,
+    render_card,
+    render_index,
+    summarise,
+    write_gradebook,
+)
 from grader.grading.content import Content, content_of
+from grader.grading.decided import Decided
 from grader.grading.executor import LocalWorkers
 from grader.grading.files import write_whole
 from grader.grading.journal import ClassWritten, Finished, Journal, Material, past_seconds
-from grader.grading.material import material_of
+from grader.grading.material import engine_hash, material_of
 from grader.grading.worker import (
     CARD_FILE,
     REPORT_FILE,
+    TROUBLE_FILE,
+    Files,
     Outcome,
     Settings,
     Task,
@@ -40,7 +53,7 @@ from grader.grading.worker import (
     write_files,
 )
 from grader.kernel.cage import NoCage
-from grader.report import from_json
+from grader.report import from_json, rounded, to_json
 
 ATTEMPTS = 3
 """How often a hand-in is tried whose worker process dies under it."""
@@ -143,6 +156,7 @@ def grade_batch(
     """
     watcher = watcher or Watcher()
     folder = reports / assignment.slug
+    decided = Decided(course, assignment, settings.submissions)
     with Journal(folder) as journal:
         material = material_of(course, assignment, settings)
         contents = _contents(journal, submissions)
@@ -162,12 +176,13 @@ def grade_batch(
             pool = executor(count, journal.scratch)
             try:
                 for outcome in work.outcomes(pool, longest_first(tasks, journal), count):
-                    _keep(journal, folder, material, contents[outcome.student], outcome)
+                    stamp = decided.stamp(outcome.student)
+                    _keep(journal, folder, material, contents[outcome.student], outcome, stamp)
                     watcher.finished(outcome)
             finally:
                 pool.shutdown(wait=True, cancel_futures=True)
-        summaries = _all_summaries(folder, journal, work.done)
-        _write_class(course, assignment, folder, summaries, journal, material)
+        _renew(course, assignment, folder, journal, decided)
+        summaries = _write_class(course, assignment, folder, journal)
         return Batch(work.done, unchanged, work.lost, work.left, summaries)
 
 
@@ -286,7 +301,12 @@ class _Work:
 
 
 def _keep(
-    journal: Journal, folder: Path, material: Material, content: Content, outcome: Outcome
+    journal: Journal,
+    folder: Path,
+    material: Material,
+    content: Content,
+    outcome: Outcome,
+    decided: str,
 ) -> None:
     """Write a report and then the line that says so."""
     write_files(folder / outcome.student, outcome.files)
@@ -299,16 +319,55 @@ def _keep(
             seconds=round(outcome.seconds, 4),
             has_error=outcome.has_error,
             summary=outcome.summary,
+            decided=decided,
         )
     )
 
 
-def _all_summaries(
-    folder: Path, journal: Journal, outcomes: Sequence[Outcome]
-) -> list[StudentSummary]:
-    """Summaries of this batch, and of reports that were there before."""
+def renew(course: Course, assignment: Assignment, submissions: Path, reports: Path) -> int:
+    """Reckon up anew what marks and hand-in times have changed since; return how many cards.
+
+    Raises
+    ------
+    CourseError
+        If the marks, the hand-in times or the roster cannot be read.
+    Busy
+        If a batch works on the same reports.
+    """
+    folder = reports / assignment.slug
+    decided = Decided(course, assignment, submissions)
+    if not folder.is_dir():
+        return 0
+    with Journal(folder) as journal:
+        renewed = _renew(course, assignment, folder, journal, decided)
+        _write_class(course, assignment, folder, journal)
+    return renewed
+
+
+def _renew(
+    course: Course, assignment: Assignment, folder: Path, journal: Journal, decided: Decided
+) -> int:
+    when = occasion(course, assignment)
+    renewed = 0
+    for student, past in list(journal.finished.items()):
+        stamp = decided.stamp(student)
+        path = folder / student / REPORT_FILE
+        if past.decided == stamp or not path.is_file():
+            continue
+        report = decided.applied(from_json(path.read_bytes()))
+        card = render_card(report, occasion=when).encode()
+        troubles = path.with_name(TROUBLE_FILE)
+        kept = troubles.read_bytes() if troubles.is_file() else None
+        write_files(path.parent, Files(report=to_json(report), card=card, troubles=kept))
+        summary = summarise(report)
+        journal.append(msgspec.structs.replace(past, summary=summary, decided=stamp))
+        renewed += 1
+    return renewed
+
+
+def _all_summaries(folder: Path, journal: Journal) -> list[StudentSummary]:
+    """Summaries of all students with a report, also of reports that the journal does not know."""
     found = {student: past.summary for student, past in journal.finished.items()}
-    found |= {outcome.student: outcome.summary for outcome in outcomes}
     there = {path.parent.name: path for path in folder.glob(f"*/{REPORT_FILE}")}
     for student, path in there.items():
         if student not in found:
@@ -319,18 +378,58 @@ def _all_summaries(
     return [found[student] for student in sorted(found) if student in there]
 
 
+def with_roster(
+    assignment: Assignment, roster: Roster, found: Sequence[StudentSummary]
+) -> list[StudentSummary]:
+    """Put names to hand-ins, and a line for each student of the roster who handed nothing in."""
+    students = {student.id: student for student in roster.students}
+    named = []
+    for summary in found:
+        student = students.pop(normal_id(summary.student), None)
+        named.append(
+            msgspec.structs.replace(summary, on_roster=False)
+            if student is None
+            else msgspec.structs.replace(summary, name=student.name, section=student.section)
+        )
+    nothing = _nothing(assignment)
+    named += [
+        msgspec.structs.replace(nothing, student=s.id, name=s.name, section=s.section)
+        for s in students.values()
+    ]
+    return sorted(named, key=lambda summary: summary.student)
+
+
+def _nothing(assignment: Assignment) -> StudentSummary:
+    return StudentSummary(
+        assignment=assignment.slug,
+        title=assignment.title,
+        student="",
+        has_notebook=False,
+        score=total_of([], rounded(assignment.points)),
+        parts=[],
+        findings=[],
+        failing_cells=0,
+        warnings=0,
+        run_seconds=0.0,
+        handed_in=False,
+    )
+
+
 def _write_class(
-    course: Course,
-    assignment: Assignment,
-    folder: Path,
-    summaries: Sequence[StudentSummary],
-    journal: Journal,
-    material: Material,
-) -> None:
+    course: Course, assignment: Assignment, folder: Path, journal: Journal
+) -> list[StudentSummary]:
+    """Write the gradebook and the class page, unless they hold all; return the summaries."""
+    summaries = _all_summaries(folder, journal)
+    made_of = sha256((course.root / COURSE_FILE).read_bytes())
+    made_of.update(engine_hash().encode())
+    if course.roster is not None:
+        summaries = with_roster(assignment, read_roster(course.roster, course.root), summaries)
+        made_of.update(course.roster.read_bytes())
     files = (folder / GRADEBOOK_FILE, folder / INDEX_FILE)
-    if journal.class_written == material.whole and all(path.is_file() for path in files):
-        return
+    if journal.class_written == made_of.hexdigest() and all(path.is_file() for path in files):
+        return summaries
     write_gradebook(summaries, files[0])
     page = render_index(summaries, occasion=occasion(course, assignment))
     write_whole(files[1], page.encode())
-    journal.append(ClassWritten(material=material.whole))
+    journal.append(ClassWritten(material=made_of.hexdigest()))
+    return summaries

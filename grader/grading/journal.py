@@ -68,6 +68,8 @@ class Finished(msgspec.Struct, frozen=True, kw_only=True, tag="finished", tag_fi
         :attr:`Material.whole` that it was graded with.
     seconds
         What it took.
+    decided
+        Stamp of the marks and the lateness that are on its card.
     """
 
     student: str
@@ -77,6 +79,7 @@ class Finished(msgspec.Struct, frozen=True, kw_only=True, tag="finished", tag_fi
     seconds: float
     has_error: bool
     summary: StudentSummary
+    decided: str = ""
 
 
 class ClassWritten(msgspec.Struct, frozen=True, kw_only=True, tag="class", tag_field="kind"):

@@ -13,7 +13,7 @@ import msgspec
 from nbformat import NotebookNode
 
 from grader import __version__
-from grader.checks.scoring import Judged, Marks, score_assignment
+from grader.checks.scoring import Judged, Marks, percent_of, score_assignment
 from grader.checks.session import Judge, Trouble
 from grader.checks.subject import Subject
 from grader.course.assignment import Assignment
@@ -36,6 +36,7 @@ from grader.report import (
     CellOutput,
     CellResult,
     Criterion,
+    Late,
     Notice,
     Provenance,
     Report,
@@ -77,6 +78,8 @@ class Grader:
         Whether student code is confined.
     marks
         What persons gave for rubric parts, by student.
+    late
+        How late each student's hand-in is; None where that is not known.
     zygote
         One that starts already: this grader ends it.
     """
@@ -88,6 +91,7 @@ class Grader:
         kernel: KernelName = "forked",
         caged: bool = True,
         marks: Callable[[str], Marks] | None = None,
+        late: Callable[[str], Late | None] | None = None,
         zygote: Zygote | None = None,
     ) -> None:
         self.assignment: Assignment = judge.assignment
@@ -95,6 +99,7 @@ class Grader:
         self._kernel = kernel
         self._caged = caged
         self._marks = marks or (lambda student: {})
+        self._late = late or (lambda student: None)
         self._zygote = zygote
         self._sources = _hash_of_sources(self.assignment)
         self._networks = _asks_for_networks(self.assignment)
@@ -247,8 +252,13 @@ class Grader:
         cage: list[str],
         seconds: Seconds,
     ) -> Report:
+        late = self._late(student)
         score, questions = score_assignment(
-            self.assignment, judged, _criteria(self.assignment), self._marks(student)
+            self.assignment,
+            judged,
+            _criteria(self.assignment),
+            self._marks(student),
+            percent_of(late),
         )
         limits = self.assignment.limits
         return Report(
@@ -269,6 +279,7 @@ class Grader:
                 cage=cage,
             ),
             seconds=seconds,
+            late=late,
         )
 
     def _versions(self) -> Mapping[str, str]:

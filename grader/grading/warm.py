@@ -21,6 +21,7 @@ from grader.checks.session import Judge, run_session
 from grader.course.assignment import Assignment
 from grader.grading.submission import Graded, Grader, KernelName
 from grader.kernel.zygotes import Zygote
+from grader.report import Late
 
 _GROWTH = 1.5
 """How many times as many objects as at the start there may be before they are collected."""
@@ -43,7 +44,7 @@ class WarmGrader:
     ----------
     assignment
         Whose checks to run.
-    kernel, caged, marks
+    kernel, caged, marks, late
         As :class:`~grader.grading.submission.Grader` takes them.
     """
 
@@ -54,9 +55,10 @@ class WarmGrader:
         kernel: KernelName = "forked",
         caged: bool = True,
         marks: Callable[[str], Marks] | None = None,
+        late: Callable[[str], Late | None] | None = None,
     ) -> None:
         self._assignment = assignment
-        self._options = (kernel, caged, marks)
+        self._options = (kernel, caged, marks, late)
         self._tasks: queue.SimpleQueue[tuple[_Work, Future[Graded]] | None] = queue.SimpleQueue()
         self._collected = threading.Event()
         self._thread = threading.Thread(target=self._hold, name="grading", daemon=True)
@@ -79,11 +81,12 @@ class WarmGrader:
                 self._zygote.close()
 
     def _serve(self, judge: Judge) -> None:
-        kernel, caged, marks = self._options
+        kernel, caged, marks, late = self._options
         settled = 0
         self._collected.set()
-        zygote = self._zygote
-        with Grader(judge, kernel=kernel, caged=caged, marks=marks, zygote=zygote) as grader:
+        with Grader(
+            judge, kernel=kernel, caged=caged, marks=marks, late=late, zygote=self._zygote
+        ) as grader:
             while (item := self._tasks.get()) is not None:
                 work, future = item
                 try:

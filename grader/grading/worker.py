@@ -18,6 +18,7 @@ import msgspec
 from grader.course.assignment import Assignment, read_assignment
 from grader.course.course import Course, read_course
 from grader.feedback import Occasion, StudentSummary, render_card, summarise
+from grader.grading.decided import Decided
 from grader.grading.files import remove_drafts, write_whole
 from grader.grading.submission import Graded, KernelName
 from grader.grading.warm import WarmGrader
@@ -35,6 +36,8 @@ class Settings(msgspec.Struct, frozen=True):
     slug: str
     kernel: KernelName = "forked"
     caged: bool = True
+    submissions: Path | None = None
+    """Where it is noted when hand-ins were received; None: nobody is taken for late."""
     begun: Path | None = None
     """Folder in which a worker leaves a mark when it begins a hand-in, so that a death is laid to it."""
 
@@ -71,7 +74,14 @@ class _Warm:
         course = read_course(settings.root)
         assignment = read_assignment(course, settings.slug)
         self.occasion = occasion(course, assignment)
-        self.grader = WarmGrader(assignment, kernel=settings.kernel, caged=settings.caged)
+        decided = Decided(course, assignment, settings.submissions)
+        self.grader = WarmGrader(
+            assignment,
+            kernel=settings.kernel,
+            caged=settings.caged,
+            marks=decided.marks,
+            late=decided.late,
+        )
         atexit.register(self.grader.close)
 
 

@@ -6,10 +6,12 @@ and repairing it (:func:`read_notebook`), static facts of its code
 way out to students: a skeleton made from the reference (:func:`to_notebook`).
 """
 
+from grader.notebook.answers import Prose, fingerprint, prose_of
 from grader.notebook.facts import Facts
 from grader.notebook.findings import Finding, Unreadable, describe
 from grader.notebook.locate import DataFile, Found, find_notebook, list_submissions
 from grader.notebook.naming import assignment_of, storable
+from grader.notebook.pdf import pdf_text
 from grader.notebook.read import Submission, read_notebook
 from grader.notebook.release import ReleaseError, to_notebook
 from grader.notebook.secrets import redact, secrets_left
@@ -21,13 +23,17 @@ __all__ = [
     "Facts",
     "Finding",
     "Found",
+    "Prose",
     "ReleaseError",
     "Submission",
     "Unreadable",
     "assignment_of",
     "describe",
     "find_notebook",
+    "fingerprint",
     "list_submissions",
+    "pdf_text",
+    "prose_of",
     "read_notebook",
     "redact",
     "secrets_left",

@@ -32,13 +32,19 @@ def three(course: Path) -> dict[str, Path]:
     return {student: folder / f"{student}.ipynb" for student in ("1", "2", "3")}
 
 
-def grade(root: Path, submissions: dict[str, Path], workers: int = 2, **more: Any) -> batch.Batch:
+def grade(
+    root: Path,
+    submissions: dict[str, Path],
+    workers: int = 2,
+    settings: Settings | None = None,
+    **more: Any,
+) -> batch.Batch:
     read = read_course(root)
     assignment = read_assignment(read, "warmup")
     return batch.grade_batch(
         read,
         assignment,
-        Settings(root, "warmup"),
+        settings or Settings(root, "warmup"),
         submissions,
         root / "reports",
         workers=workers,
@@ -114,3 +120,39 @@ def test_reports_do_not_depend_on_the_number_of_workers(
         )
     first, second = ([r.without_timings() for r in found] for found in reports)
     assert first == second
+
+
+def test_hand_in_times_marks_and_roster_change_the_cards_and_nothing_runs_again(
+    course: Path, three: dict[str, Path]
+) -> None:
+    path = course / "course.toml"
+    late = '\n[late]\npolicy = "grace-then-linear"\npercent_per_day = 50\n'
+    path.write_text(f'roster = "roster.csv"\n{path.read_text("utf-8")}{late}', "utf-8")
+    (course / "roster.csv").write_text("id,name\n1,Sara\n2,Ali\n4,Mina\n", "utf-8")
+    received = course / "submissions" / "warmup" / "received.csv"
+
+    def graded(times: str) -> tuple[batch.Batch, dict[str, float]]:
+        received.write_text(f"id,received\n{times}", "utf-8")
+        settings = Settings(course, "warmup", submissions=course / "submissions")
+        done = grade(course, three, workers=1, settings=settings)
+        reports = {
+            s: from_json((course / "reports" / "warmup" / s / "report.json").read_bytes())
+            for s in three
+        }
+        return done, {student: report.score.penalty for student, report in reports.items()}
+
+    done, penalties = graded("1,2026-02-01 11:59\n")
+    assert penalties == {"1": 3.0, "2": 0, "3": 0}  # half a day: a quarter of 12 points
+    assert [(s.student, s.name, s.handed_in, s.on_roster) for s in done.summaries] == [
+        ("1", "Sara", True, True),
+        ("2", "Ali", True, True),
+        ("3", "", True, False),
+        ("4", "Mina", False, True),
+    ]
+    done, penalties = graded("1,2026-01-31 11:59\n2,2026-02-05 00:00\n")
+    assert not done.outcomes
+    assert penalties == {"1": 0, "2": 12.0, "3": 0}
+    assert [s.score.final for s in done.summaries] == [12.0, 0.0, 12.0, 0.0]
+    page = (course / "reports" / "warmup" / "index.html").read_text("utf-8")
+    assert "Mina" in page
+    assert "4/feedback.html" not in page
