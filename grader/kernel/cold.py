@@ -258,7 +258,7 @@ class ColdKernel:
 
     def resident_bytes(self, allowed: int = 0) -> int:
         """Memory of the kernel and what it started; exact where it may be over `allowed`."""
-        return processes.resident_bytes(self.pid, allowed)
+        return processes.resident_bytes(self.pid, allowed, own_network=self._caged)
 
     def kill(self) -> None:
         """End the process and everything in its sandbox."""

@@ -102,6 +102,8 @@ class Probe:
         Largest answer that is read.
     memory_bytes
         Most memory that the notebook and its forks may hold together.
+    held
+        Tells how much they do, exactly where it may be more than the given number.
     notebook
         The process that was forked.
     before
@@ -116,6 +118,7 @@ class Probe:
         judging: Allowance,
         message_bytes: int,
         memory_bytes: int,
+        held: Callable[[int], int],
         notebook: int,
         before: frozenset[int],
     ) -> None:
@@ -129,6 +132,7 @@ class Probe:
         self._asked = time.monotonic()
         self._limit = message_bytes + wire.STRUCTURE_BYTES + 64
         self._memory = memory_bytes
+        self._held = held
         self._notebook = notebook
         self._before = before
         self._failed: Died | TimedOut | None = None
@@ -177,7 +181,7 @@ class Probe:
     def _watch(self) -> None:
         """Called now and then while an answer is awaited."""
         self._watch_time()
-        if processes.resident_bytes(self._notebook, self._memory) > self._memory:
+        if self._held(self._memory) > self._memory:
             processes.kill_descendants(self._notebook, self._before)
             raise frames.Closed("it held more memory than it may")
 

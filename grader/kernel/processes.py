@@ -7,6 +7,7 @@ hostile: before one is killed, its descent is read again behind a pidfd.
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import signal
 from collections.abc import Iterable
@@ -83,22 +84,43 @@ def is_running(pid: int) -> bool:
         return False
 
 
-def resident_bytes(root: int, allowed: int) -> int:
+def resident_bytes(root: int, allowed: int, *, own_network: bool = False) -> int:
     """Return the memory that `root` and its descendants hold, exactly if it may be over `allowed`.
 
     What each process maps counts pages twice that it shares with its parent
     (every fork does). That sum costs microseconds; only when it is larger than
     `allowed` the kernel is asked for the proportional share of each page,
     which takes it milliseconds.
+
+    With `own_network`, where `root` has a network namespace that nobody else is
+    in, what may wait in its sockets counts too: no process maps that.
     """
     everybody = [root, *descendants(root)]
+    waiting = _sockets_of(root) * _bytes_of_a_socket() if own_network else 0
     mapped = sum(_pages_of(pid, "status", ("RssAnon:", "RssShmem:")) for pid in everybody)
-    if mapped <= allowed:
-        return mapped
+    if waiting + mapped <= allowed:
+        return waiting + mapped
+    with contextlib.suppress(PermissionError):  # root without CAP_SYS_PTRACE
+        mapped = sum(
+            _pages_of(pid, "smaps_rollup", ("Pss_Anon:", "Pss_Shmem:")) for pid in everybody
+        )
+    return waiting + mapped
+
+
+def _sockets_of(pid: int) -> int:
+    """How many sockets there are in the network namespace of a process; none once it has ended."""
     try:
-        return sum(_pages_of(pid, "smaps_rollup", ("Pss_Anon:", "Pss_Shmem:")) for pid in everybody)
-    except PermissionError:  # root without CAP_SYS_PTRACE
-        return mapped
+        with open(f"/proc/{pid}/net/sockstat") as file:
+            return int(file.readline().split()[2])  # "sockets: used 12"
+    except (OSError, IndexError):
+        return 0
+
+
+@functools.cache
+def _bytes_of_a_socket() -> int:
+    """The most that one socket holds whose buffers cannot be enlarged, in the cage."""
+    settings = (_PROC / "sys/net/core" / f for f in ("wmem_default", "rmem_default", "optmem_max"))
+    return sum(int(setting.read_text()) for setting in settings if setting.exists())
 
 
 def _pages_of(pid: int, file: str, names: tuple[str, ...]) -> int:

@@ -160,6 +160,7 @@ class Run:
             judging=self.judging,
             message_bytes=self.limits.message_mb << 20,
             memory_bytes=self.memory_bytes,
+            held=self.kernel.resident_bytes,
             notebook=self.kernel.pid,
             before=before,
         )

@@ -66,7 +66,7 @@ class Child:
 
     def resident_bytes(self, allowed: int = 0) -> int:
         """Memory of this process and its descendants; exact where it may be over `allowed`."""
-        return processes.resident_bytes(self.pid, allowed)
+        return processes.resident_bytes(self.pid, allowed, own_network=self._zygote.caged)
 
     def end(self) -> int | None:
         """Kill what still runs and return the exit status (negative: a signal).

@@ -16,7 +16,7 @@ ATTACKS = [
     *(name for name in scripts() if name.startswith(("peeking/", "escaping/"))),
     *"forging/answers_later forging/patched_agent forging/passes_descriptors".split(),
     *"breaking/abort breaking/daemon breaking/descriptors_kept breaking/disk_filler".split(),
-    *"breaking/fork_bomb breaking/kills_everybody breaking/memory_of_many".split(),
+    *"breaking/fork_bomb breaking/kills_everybody breaking/memory_of_sockets".split(),
     *"breaking/memory_of_numpy breaking/scratch_deleted breaking/segmentation_fault".split(),
     *"breaking/shared_memory_left breaking/stops_itself breaking/endless_loop".split(),
 ]

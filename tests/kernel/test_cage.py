@@ -137,6 +137,7 @@ REFUSED = {
     "io_uring": "call(425, 1, bytes(120))",
     "performance counters": "call(298, bytes(128), 0, -1, -1, 0)",
     "keys": "call(250, 0, 0, 0)",
+    "semaphores that outlive their maker": "call(64, 0, 1, 0o600)",
     "file handles": "call(304, -100, bytes(16), 0)",
     "typing into a terminal": (
         "import fcntl, pty\nmaster, slave = pty.openpty()\nfcntl.ioctl(slave, 0x5412, b'x')"
@@ -211,6 +212,14 @@ HOLDS = {
         "    else: raise AssertionError('it can be signalled')\n"
         "pid, uid, gid = struct.unpack('3i', sock.getsockopt(1, 17, 12))\n"
         "assert pid == 0"
+    ),
+    "sockets whose buffers cannot be enlarged": (
+        "one, other = socket.socketpair()\n"
+        "before = one.getsockopt(1, 7), one.getsockopt(1, 8)\n"
+        "for option in (7, 8): one.setsockopt(1, option, 1 << 30)\n"
+        "assert (one.getsockopt(1, 7), one.getsockopt(1, 8)) == before\n"
+        "one.setsockopt(1, socket.SO_KEEPALIVE, 1)\n"
+        "assert one.getsockopt(1, socket.SO_KEEPALIVE) == 1"
     ),
     "programs with the set-user bit do not have it": (
         "found = subprocess.run(['sh', '-c', 'su -c id root </dev/null; mount'], capture_output=True, text=True)\n"

@@ -370,6 +370,7 @@ _REFUSED: Final[dict[str, tuple[int, int | None]]] = {
     "memfd_create": (319, 279),
     "memfd_secret": (447, 447),
     "shmget": (29, 194),
+    "semget": (64, 190),
     "msgget": (68, 186),
     # the kernel itself
     "bpf": (321, 280),
@@ -408,6 +409,8 @@ _AUDIT_ARCH = {"x86_64": 0xC000_003E, "aarch64": 0xC000_00B7}
 _CLONE = {"x86_64": 56, "aarch64": 220}
 _SOCKET = {"x86_64": 41, "aarch64": 198}
 _IOCTL = {"x86_64": 16, "aarch64": 29}
+_SETSOCKOPT = {"x86_64": 54, "aarch64": 208}
+_SOL_SOCKET, _SO_SNDBUF, _SO_RCVBUF = 1, 7, 8
 _CLONE3 = 435
 _TIOCSTI, _TIOCLINUX = 0x5412, 0x541C
 _FAMILIES = (1, 2, 10, 16)  # AF_UNIX, AF_INET, AF_INET6, AF_NETLINK
@@ -453,6 +456,15 @@ def seccomp_program(machine: str) -> bytes:
         step(_EQUAL, _TIOCSTI, 1, 0),
         step(_EQUAL, _TIOCLINUX, 0, 1),
         answer(_ERRNO, _EPERM),
+        answer(_ALLOW),
+        # Larger buffers are not to be had. The kernel says yes to what it cuts short; so does this.
+        step(_EQUAL, _SETSOCKOPT[machine], 0, 7),
+        step(_LOAD, 24),
+        step(_EQUAL, _SOL_SOCKET, 0, 4),
+        step(_LOAD, 32),
+        step(_EQUAL, _SO_SNDBUF, 1, 0),
+        step(_EQUAL, _SO_RCVBUF, 0, 1),
+        answer(_ERRNO),
         answer(_ALLOW),
         step(_EQUAL, _SOCKET[machine], 0, len(_FAMILIES) + 2),
         step(_LOAD, 16),
