@@ -27,6 +27,7 @@ from grader.course.assignment import Assignment
 from grader.course.course import Course
 from grader.course.errors import CourseError
 from grader.feedback import class_table
+from grader.feedback.untrusted import visible
 from grader.grading.batch import Batch, WorkersDie, grade_batch
 from grader.grading.executor import default_workers
 from grader.grading.journal import Busy
@@ -167,9 +168,10 @@ def _show(
     results.print(class_table(batch.summaries))
     unchanged = f", {len(batch.unchanged)} unchanged" if batch.unchanged else ""
     done = f"{slug}: {len(batch.outcomes)} graded{unchanged}, {reports / slug / 'index.html'}"
-    messages.print(done, soft_wrap=True)
+    messages.print(done, soft_wrap=True, markup=False)
     for lost in batch.lost:
-        messages.print(f"{slug}: {lost} was lost: its worker died each time", style="red")
+        told = f"{slug}: {visible(lost)} was lost: its worker died each time"
+        messages.print(told, style="red", markup=False)
     if batch.left:
         messages.print(f"{slug}: {len(batch.left)} not begun", style="yellow")
     if batch.has_error:

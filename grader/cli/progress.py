@@ -16,6 +16,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
 
 from grader.cli.console import INTERRUPTED
+from grader.feedback.untrusted import visible
 from grader.grading.batch import Watcher
 from grader.grading.worker import Outcome, Task
 
@@ -91,7 +92,7 @@ class Display(Watcher):
     def _update(self) -> None:
         if self._bar is not None:
             self._progress.update(
-                self._bar, completed=self._done, pace=self.pace(), now=self._slow()
+                self._bar, completed=self._done, pace=self.pace(), now=visible(self._slow())
             )
 
     def pace(self) -> str:
@@ -115,7 +116,11 @@ class Display(Watcher):
 
     def _say(self, text: str, style: str = "") -> None:
         self._console.print(
-            f"{self._slug}: {text}", style=style, markup=False, highlight=False, soft_wrap=True
+            f"{self._slug}: {visible(text)}",
+            style=style,
+            markup=False,
+            highlight=False,
+            soft_wrap=True,
         )
 
 

@@ -123,6 +123,13 @@ def _languages(data: dict[str, Any]) -> tuple[str, ...]:
     return tuple(known) or LANGUAGES
 
 
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # a name that is too long for any file
+        return False
+
+
 def _check_files(root: Path, file: Path, written: _CourseFile, problems: Problems) -> None:
     folders = root / "assignments"
     present = sorted(p.name for p in folders.iterdir() if p.is_dir()) if folders.is_dir() else []
@@ -134,7 +141,7 @@ def _check_files(root: Path, file: Path, written: _CourseFile, problems: Problem
         remedy = f'did you mean "{guess}"?' if guess else "create it, or take it off the list"
         complaint = Complaint(f"there is no folder assignments/{name}", remedy)
         problems.add(file, f"assignments[{i}]", complaint)
-    if written.roster is not None and not (root / written.roster).is_file():
+    if written.roster is not None and not _is_file(root / written.roster):
         complaint = Complaint(
             f"there is no file {written.roster}",
             "put the list of students there, or remove this key",

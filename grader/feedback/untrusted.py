@@ -23,6 +23,13 @@ _DECEPTIVE = re.compile(
     "[\u061c\u180e\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
     "\U000e0000-\U000e007f\x00-\x08\x0b-\x1f\x7f-\x9f]"
 )
+# Marks above and below a letter, beyond what any script stacks: a tower of them paints over the
+# lines around it, a verdict among them.
+_STACKED = re.compile(
+    "(?P<few>[\u0300-\u036f\u0483-\u0489\u0610-\u061a\u064b-\u065f\u06d6-\u06dc\u06df-\u06e4"
+    "\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe20-\ufe2f]{4})(?P<more>[\u0300-\u036f\u0483-\u0489"
+    "\u0610-\u061a\u064b-\u065f\u06d6-\u06dc\u06df-\u06e4\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe20-\ufe2f]+)"
+)
 _STRONG = re.compile(
     "[A-Za-z\u00c0-\u02af\u0370-\u0589\u05d0-\u05ea\u0620-\u064a\u066e-\u06d3\u06fa-\u06ff]"
 )
@@ -41,9 +48,10 @@ MAX_IMAGE_BYTES = 4 * 1024 * 1024
 def reveal(text: str) -> Markup:
     """Return `text` escaped, with deceptive characters shown as their code points."""
     escaped = escape(text)
-    if not _DECEPTIVE.search(escaped):
+    if escaped.isascii() and not _DECEPTIVE.search(escaped):
         return escaped
-    return Markup(_DECEPTIVE.sub(_named, escaped))  # noqa: S704 - escaped above
+    shown = _STACKED.sub(_counted, _DECEPTIVE.sub(_named, escaped))
+    return Markup(shown)  # noqa: S704 - escaped above
 
 
 def without_marks(text: str) -> str:
@@ -57,9 +65,15 @@ def _named(match: re.Match[str]) -> str:
     return f'<span class="unseen" title="{name}">U+{ord(character):04X}</span>'
 
 
+def _counted(match: re.Match[str]) -> str:
+    marks = match["more"]
+    return f'{match["few"]}<span class="unseen" title="combining marks">+{len(marks)}</span>'
+
+
 def visible(text: str) -> str:
     """Return `text` for a terminal: no control sequence, deceptive characters as ``<U+202E>``."""
     plain = _overwritten(_ESCAPE.sub("", _SGR.sub("", redact(text))))
+    plain = _STACKED.sub(lambda match: f"{match['few']}<+{len(match['more'])}>", plain)
     return _DECEPTIVE.sub(lambda match: f"<U+{ord(match[0]):04X}>", plain)
 
 

@@ -10,6 +10,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any, Literal, Self
 
 import msgspec
+from msgspec.structs import replace
 from nbformat import NotebookNode
 
 from grader import __version__
@@ -174,7 +175,7 @@ class Grader:
             student,
             found.name,
             judged,
-            cells=_cell_results(run),
+            cells=_cell_results(run, redact if secrets else str),
             notices_=notices_,
             hashes={"submission": submission.sha256},
             cage=run.layers,
@@ -184,7 +185,7 @@ class Grader:
                 total=round(time.perf_counter() - started, 4),
             ),
         )
-        return Graded(without_secrets(report) if secrets else report, troubles)
+        return Graded(without_secrets(report, everywhere=bool(secrets)), troubles)
 
     def lost(self, student: str, path: Path, reason: str) -> Graded:
         """Report a hand-in that could not be graded for `reason`: the grader's fault, not theirs."""
@@ -238,7 +239,7 @@ class Grader:
             cage=[],
             seconds=Seconds(run=0.0, judge=0.0, total=total),
         )
-        return Graded(report, troubles)
+        return Graded(without_secrets(report, everywhere=False), troubles)
 
     def _report(
         self,
@@ -318,58 +319,92 @@ def _hash_of_sources(assignment: Assignment) -> dict[str, str]:
     }
 
 
-def without_secrets(report: Report) -> Report:
-    """Return `report` with every password, key and token that stands in its texts masked."""
-    return msgspec.convert(_masked(msgspec.to_builtins(report)), Report)
+_SHORTEST_SECRET = 10
+"""Characters of a secret with what tells that it is one: ``pwd="abcd"``."""
+
+
+def without_secrets(report: Report, *, everywhere: bool) -> Report:
+    """Return `report` with every password, key and token in its texts masked.
+
+    Where the notebook itself holds none, only what came from elsewhere is looked at: values that
+    checks asked for (a key read from a file, say), messages and names.
+    """
+    if everywhere:
+        return msgspec.convert(_masked(msgspec.to_builtins(report)), Report)
+    return replace(
+        report,
+        notebook=_masked(report.notebook),
+        warnings=[replace(w, text=_masked(w.text)) for w in report.warnings],
+        questions=[
+            replace(
+                q,
+                parts=[
+                    replace(
+                        p,
+                        checks=[
+                            replace(c, message=_masked(c.message), evidence=_masked(c.evidence))
+                            for c in p.checks
+                        ],
+                    )
+                    for p in q.parts
+                ],
+            )
+            for q in report.questions
+        ],
+    )
 
 
 def _masked(value: Any) -> Any:
     if isinstance(value, str):
-        return redact(value)
+        return redact(value) if len(value) >= _SHORTEST_SECRET else value
     if isinstance(value, list):
         return [_masked(item) for item in value]
     if isinstance(value, dict):
-        return {key: _masked(item) for key, item in value.items()}
+        return {_masked(key): _masked(item) for key, item in value.items()}
     return value
 
 
 # -- what the report keeps of the cells ---------------------------------------------------
 
 
-def _cell_results(run: Run) -> list[CellResult]:
+Clean = Callable[[str], str]
+"""What is done to a text before it is cut, so that no cut hides half of a secret."""
+
+
+def _cell_results(run: Run, clean: Clean) -> list[CellResult]:
     return [
         CellResult(
             index=cell.index,
             status=cell.status,
             seconds=round(cell.seconds, 4),
-            source=run.notebook.cells[cell.index].source[:SHOWN_SOURCE],
+            source=clean(run.notebook.cells[cell.index].source)[:SHOWN_SOURCE],
             error=cell.error,
-            outputs=_outputs(run.notebook.cells[cell.index]),
+            outputs=_outputs(run.notebook.cells[cell.index], clean),
         )
         for cell in run.cells
     ]
 
 
-def _outputs(cell: NotebookNode) -> list[CellOutput]:
+def _outputs(cell: NotebookNode, clean: Clean) -> list[CellOutput]:
     kept = []
     for output in cell.outputs[:20]:
         if output.output_type == "stream":
-            kept.append(CellOutput(kind="text", data=_cut(output.text)))
+            kept.append(CellOutput(kind="text", data=_cut(clean(output.text))))
         elif output.output_type == "error":
             text = "\n".join(output.traceback) or f"{output.ename}: {output.evalue}"
-            kept.append(CellOutput(kind="error", data=_cut(text)))
+            kept.append(CellOutput(kind="error", data=_cut(clean(text))))
         else:
-            kept += _bundle(output.data)
+            kept += _bundle(output.data, clean)
     return kept
 
 
-def _bundle(data: Mapping[str, object]) -> list[CellOutput]:
+def _bundle(data: Mapping[str, object], clean: Clean) -> list[CellOutput]:
     for mime in ("image/png", "image/jpeg"):
         image = data.get(mime)
         if isinstance(image, str) and len(image) <= SHOWN_IMAGE:
             return [CellOutput(kind="image", data="".join(image.split()), mime=mime)]
     text = data.get("text/plain")
-    return [CellOutput(kind="text", data=_cut(text))] if isinstance(text, str) else []
+    return [CellOutput(kind="text", data=_cut(clean(text)))] if isinstance(text, str) else []
 
 
 def _cut(text: str) -> str:

@@ -22,6 +22,7 @@ from grader.grading.decided import Decided
 from grader.grading.files import remove_drafts, write_whole
 from grader.grading.submission import Graded, KernelName
 from grader.grading.warm import WarmGrader
+from grader.notebook import redact
 from grader.report import to_json
 
 REPORT_FILE = "report.json"
@@ -142,7 +143,7 @@ def files_of(graded: Graded, when: Occasion) -> Files:
     return Files(
         report=to_json(graded.report),
         card=render_card(graded.report, occasion=when).encode(),
-        troubles=text.encode() if graded.troubles else None,
+        troubles=redact(text).encode("utf-8", "replace") if graded.troubles else None,
     )
 
 

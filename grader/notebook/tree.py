@@ -7,6 +7,7 @@ out of an archive is counted, whatever its directory claims.
 
 from __future__ import annotations
 
+import lzma
 import os
 import stat
 import struct
@@ -33,6 +34,8 @@ _UNPRINTABLE = {"Cc", "Cs", "Zl", "Zp"}
 _BROKEN_ARCHIVE = (
     zipfile.BadZipFile,
     zlib.error,
+    lzma.LZMAError,
+    MemoryError,  # as much as the member's header asked for
     struct.error,
     NotImplementedError,  # a compression that this Python does not know
     RuntimeError,

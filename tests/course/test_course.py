@@ -89,6 +89,12 @@ def test_what_toml_allows_and_python_does_not_names_its_line(folder, value, prob
     assert told.remedy
 
 
+def test_a_roster_whose_name_no_file_can_have_is_told(folder):
+    folder.replace("course.toml", '"roster.csv"', '"' + "x" * 5000 + '"')
+    problem, _ = problems_of(folder)["roster"]
+    assert problem.startswith("there is no file xxx")
+
+
 def test_bytes_that_are_not_utf8_name_their_line(folder):
     folder.file("course.toml").write_bytes(b'calendar = "jalali"\ntitle = "\xe3\xd1"\n')
     with pytest.raises(CourseError) as caught:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import io
 import json
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,12 +12,13 @@ import pytest
 from axe_core_python.selenium import Axe
 from msgspec.structs import replace
 from pypdf import PdfReader
-from selenium.webdriver import ActionChains, Chrome, ChromeOptions, ChromeService
+from selenium.webdriver import ActionChains, Chrome
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
 from grader.feedback import Occasion, render_card, render_index
 from grader.report import Report
+from tests.browser import started
 from tests.feedback.reports import a_class
 from tests.feedback.test_card import hostile
 
@@ -26,17 +26,6 @@ pytestmark = pytest.mark.browser
 
 PAGES = ("card", "index", "hostile")
 PHONE, DESK = 390, 1280
-
-
-def program(*names: str) -> str:
-    for name in names:
-        if path := shutil.which(name):
-            return path
-    pytest.fail(
-        f"The browser tests need {' or '.join(names)}. Install Chromium and its driver "
-        "(Debian: apt install chromium chromium-driver), or leave them out: pytest -m 'not browser'",
-        pytrace=False,
-    )
 
 
 @pytest.fixture(scope="module")
@@ -53,19 +42,6 @@ def folder(tmp_path_factory: pytest.TempPathFactory, report: Report, occasion: O
         ):
             (made / f"{name}-{first}.html").write_text(html, "utf-8")
     return made
-
-
-def started(profile: Path, *arguments: str) -> Chrome:
-    options = ChromeOptions()
-    options.binary_location = program("chromium", "google-chrome", "chrome")
-    for argument in (
-        "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-        "--disable-background-networking", "--disable-component-update", "--disable-sync",
-        "--disable-dev-shm-usage", f"--user-data-dir={profile}", *arguments,
-    ):  # fmt: skip
-        options.add_argument(argument)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-    return Chrome(options=options, service=ChromeService(program("chromedriver")))
 
 
 @pytest.fixture(scope="module")

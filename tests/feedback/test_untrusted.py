@@ -63,6 +63,19 @@ def test_characters_that_deceive_are_shown_by_name() -> None:
     assert visible("a\u202eb") == "a<U+202E>b"
 
 
+def test_towers_of_marks_are_cut_and_counted() -> None:
+    html = reveal("V" + "\u0336\u0489\u030d" * 100)
+    assert html.startswith("V\u0336\u0489\u030d\u0336<span")
+    assert html.endswith('title="combining marks">+296</span>')
+    assert visible("V" + "\u0336" * 9) == "V" + "\u0336" * 4 + "<+5>"
+
+
+@pytest.mark.parametrize("text", ["مُدَرِّسٌ", "é̂", "ที่", "x̄ ± σ̂²"])
+def test_marks_that_a_script_needs_stay(text: str) -> None:
+    assert reveal(text) == text
+    assert visible(text) == text
+
+
 def test_the_half_space_of_persian_stays() -> None:
     assert reveal("می‌شود") == "می‌شود"
 

@@ -168,6 +168,14 @@ def test_a_compression_that_python_does_not_know_is_told(tmp_path):
         find(tmp_path, bytes(data))
 
 
+def test_a_member_whose_lzma_is_damaged_is_told(tmp_path):
+    data = bytearray(pack(("hw4.ipynb", HW4), method=zipfile.ZIP_LZMA))
+    at = data.index(b"\x05\0", 30)  # the size of the properties that follow
+    data[at + 2] = 0xFF  # the first of them
+    with pytest.raises(Unreadable, match="could not be taken out"):
+        find(tmp_path, bytes(data))
+
+
 def test_of_two_members_with_one_name_the_last_is_taken_and_told(tmp_path):
     found = find(tmp_path, pack(("hw4.ipynb", b"{}"), ("hw4.ipynb", HW4)))
     assert found.notebook == HW4

@@ -169,6 +169,20 @@ def a_member_that_lies_about_its_size(folder: Path, notebook: bytes) -> Path:
     return written(folder, "h.zip", data.replace(real, claimed))
 
 
+@hand_in("notebook-not-unpacked", graded=False)
+def a_bomb_in_bzip2_that_lies_about_its_size(folder: Path, notebook: bytes) -> Path:
+    size = 32 * MEBIBYTE
+    data = packed(("a.ipynb", bytes(size)), method=zipfile.ZIP_BZIP2)
+    return written(folder, "h.zip", data.replace(struct.pack("<I", size), struct.pack("<I", 900)))
+
+
+@hand_in(graded=True)
+def lzma_that_asks_for_four_gigabytes(folder: Path, notebook: bytes) -> Path:
+    data = packed(("a.ipynb", notebook), method=zipfile.ZIP_LZMA)
+    head = data.index(b"\x05\0", 30)  # five bytes of properties: a byte, and the dictionary's size
+    return written(folder, "h.zip", data[: head + 3] + b"\xff" * 4 + data[head + 7 :])
+
+
 # -- archives that lead elsewhere ---------------------------------------------------------
 
 
