@@ -366,12 +366,17 @@ _REFUSED: Final[dict[str, tuple[int, int | None]]] = {
     "process_vm_writev": (311, 271),
     "kcmp": (312, 272),
     "pidfd_getfd": (438, 438),
-    # memory that belongs to no process
+    # memory that belongs to no process, and that none of the limits sees
     "memfd_create": (319, 279),
     "memfd_secret": (447, 447),
     "shmget": (29, 194),
     "semget": (64, 190),
     "msgget": (68, 186),
+    "splice": (275, 76),
+    "vmsplice": (278, 75),
+    "inotify_init": (253, None),
+    "inotify_init1": (294, 26),
+    "fanotify_init": (300, 262),
     # the kernel itself
     "bpf": (321, 280),
     "perf_event_open": (298, 241),
