@@ -16,6 +16,7 @@ from grader.cli.doctor import doctor
 from grader.cli.grade import grade
 from grader.cli.mark import app as mark
 from grader.cli.release import release
+from grader.cli.similar import similar
 
 app = typer.Typer(
     name="grader",
@@ -32,6 +33,7 @@ COMMANDS = (
     check,
     doctor,
     release,
+    similar,
 )
 for _command in COMMANDS:
     app.command()(_command)

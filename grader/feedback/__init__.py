@@ -11,13 +11,15 @@ from grader.feedback.card import Occasion
 from grader.feedback.class_summary import StudentSummary, summarise
 from grader.feedback.gallery import render_gallery
 from grader.feedback.gradebook import write_gradebook
-from grader.feedback.html import render_card, render_index
+from grader.feedback.html import AlikePair, Side, render_card, render_index, render_similar
 from grader.feedback.language import UnknownLanguage
 from grader.feedback.redact import redact
 from grader.feedback.terminal import class_table, student_view
 
 __all__ = [
+    "AlikePair",
     "Occasion",
+    "Side",
     "StudentSummary",
     "UnknownLanguage",
     "class_table",
@@ -25,6 +27,7 @@ __all__ = [
     "render_card",
     "render_gallery",
     "render_index",
+    "render_similar",
     "student_view",
     "summarise",
     "write_gradebook",

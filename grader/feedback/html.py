@@ -15,6 +15,7 @@ from functools import cache
 from importlib.resources import files
 from urllib.parse import quote
 
+import msgspec
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
@@ -31,7 +32,7 @@ from grader.feedback.class_summary import (
 from grader.feedback.language import SIGNS, Language, cell_number
 from grader.feedback.student_prose import student_prose
 from grader.feedback.untrusted import reveal, terminal_output, visible
-from grader.report import Report
+from grader.report import Report, Text
 
 
 def _draw_distribution(summary: ClassSummary, language: Language) -> Markup:
@@ -172,6 +173,59 @@ def render_card(
             card=card,
             report=report,
             occasion=card.occasion,
+            speakers=speakers,
+            style=style,
+            policy=_policy(style, None),
+        )
+    )
+
+
+class Side(msgspec.Struct, frozen=True):
+    """One hand-in of a pair: its cells with something shared, and which lines, from 1."""
+
+    name: str
+    cells: list[tuple[str, list[int]]]
+
+
+class AlikePair(msgspec.Struct, frozen=True):
+    """Two hand-ins, side by side, and the share of the smaller one that both have."""
+
+    first: Side
+    second: Side
+    share: float
+
+
+def render_similar(
+    title: Text,
+    pairs: Sequence[AlikePair],
+    groups: Sequence[Sequence[str]],
+    compared: int,
+    *,
+    languages: Sequence[str] = ("fa", "en"),
+) -> str:
+    """Return the page of hand-ins that are more alike than is usual, as one HTML file.
+
+    Parameters
+    ----------
+    compared
+        How many hand-ins were compared.
+
+    Raises
+    ------
+    UnknownLanguage
+        If the interface does not speak one of `languages`.
+    """
+    speakers = _speakers(languages)
+    style = _style(tuple(speaker.code for speaker in speakers))
+    return (
+        _environment()
+        .get_template("similar.html.jinja")
+        .render(
+            title=title,
+            pairs=pairs,
+            groups=groups,
+            compared=compared,
+            named=lambda name: Markup("<bdi>{}</bdi>").format(reveal(name)),
             speakers=speakers,
             style=style,
             policy=_policy(style, None),
