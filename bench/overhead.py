@@ -33,10 +33,11 @@ from grader.checks.forks import Forks
 from grader.checks.session import Judge, run_session
 from grader.course.assignment import Limits, read_assignment
 from grader.course.course import read_course
+from grader.grading.records import occasion, write_files
 from grader.grading.release import solution
 from grader.grading.submission import Grader, KernelName
 from grader.grading.warm import settle
-from grader.grading.worker import files_of, occasion, write_files
+from grader.grading.worker import files_of
 from grader.kernel.caged import wire
 from grader.kernel.caged.agent import Agent, torch_tensor
 from grader.kernel.cold import ColdKernel

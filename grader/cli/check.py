@@ -7,8 +7,6 @@ from typing import Annotated
 
 import typer
 
-from grader.checks.reference import BrokenReference
-from grader.checks.session import BrokenChecks
 from grader.cli.console import (
     BELOW,
     PASSED,
@@ -21,9 +19,7 @@ from grader.cli.console import (
 )
 from grader.course.errors import CourseError
 from grader.feedback import render_card, student_view
-from grader.grading.selfcheck import self_check
-from grader.grading.worker import occasion
-from grader.kernel.zygotes import ZygoteError
+from grader.grading.records import occasion
 
 
 def check(
@@ -41,6 +37,12 @@ def check(
 
     Exit codes: 0 all public checks passed; 1 not; 2 usage.
     """
+    # Imported here, for they take longer than most other commands.
+    from grader.checks.reference import BrokenReference
+    from grader.checks.session import BrokenChecks
+    from grader.grading.selfcheck import self_check
+    from grader.kernel.zygotes import ZygoteError
+
     read = course_at(course)
     if not notebook.exists():
         raise stop(f"there is no file {notebook}")

@@ -8,8 +8,6 @@ from typing import Annotated, Literal
 
 import typer
 
-from grader.checks.reference import BrokenReference
-from grader.checks.session import BrokenChecks
 from grader.cli.console import (
     BELOW,
     ERROR,
@@ -25,15 +23,13 @@ from grader.cli.console import (
 from grader.cli.progress import Display, interruptible
 from grader.course.assignment import Assignment
 from grader.course.course import Course
-from grader.course.errors import CourseError
 from grader.feedback import class_table
 from grader.feedback.untrusted import visible
-from grader.grading.batch import Batch, WorkersDie, grade_batch
+from grader.grading.batch import Batch, WorkersDie, concerning_all, grade_batch, machine_faults
 from grader.grading.executor import default_workers
 from grader.grading.journal import Busy
-from grader.grading.worker import Settings
-from grader.kernel.cage import NoCage, find_bubblewrap
-from grader.kernel.zygotes import ZygoteError
+from grader.grading.records import Settings
+from grader.kernel.cage import find_bubblewrap
 from grader.notebook import list_submissions
 
 
@@ -154,12 +150,15 @@ def _grade(
                 watcher=display,
                 stop=stopping,
             )
-    except (CourseError, BrokenChecks, BrokenReference, NoCage, Busy) as error:
+    except Busy as error:
         raise stop(str(error)) from error
-    except (ZygoteError, WorkersDie) as error:
-        raise stop(
-            f"{error}\nRun `grader doctor` to see what this machine lacks.", ERROR
-        ) from error
+    except Exception as error:
+        if isinstance(error, (WorkersDie, *machine_faults())):
+            hint = "Run `grader doctor` to see what this machine lacks."
+            raise stop(f"{error}\n{hint}", ERROR) from error
+        if isinstance(error, concerning_all()):
+            raise stop(str(error)) from error
+        raise
 
 
 def _show(

@@ -18,7 +18,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from grader.cli.console import INTERRUPTED
 from grader.feedback.untrusted import visible
 from grader.grading.batch import Watcher
-from grader.grading.worker import Outcome, Task
+from grader.grading.records import Outcome, Task
 
 SLOW_SECONDS = 10.0
 """A hand-in that takes this long is named while it runs."""

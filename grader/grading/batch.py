@@ -18,9 +18,7 @@ from statistics import median
 
 import msgspec
 
-from grader.checks.reference import BrokenReference
 from grader.checks.scoring import total_of
-from grader.checks.session import BrokenChecks
 from grader.course.assignment import Assignment
 from grader.course.course import FILE as COURSE_FILE
 from grader.course.course import Course
@@ -39,7 +37,7 @@ from grader.grading.executor import LocalWorkers
 from grader.grading.files import write_whole
 from grader.grading.journal import ClassWritten, Finished, Journal, Material, past_seconds
 from grader.grading.material import engine_hash, material_of
-from grader.grading.worker import (
+from grader.grading.records import (
     CARD_FILE,
     REPORT_FILE,
     TROUBLE_FILE,
@@ -47,15 +45,12 @@ from grader.grading.worker import (
     Outcome,
     Settings,
     Task,
-    give_up,
-    grade_one,
     occasion,
     write_files,
 )
-from grader.kernel.cage import NoCage
 from grader.report import from_json, rounded, to_json
 
-ATTEMPTS = 3
+ATTEMPTS = 4
 """How often a hand-in is tried whose worker process dies under it."""
 DEATHS = 20
 """How many workers may die one after another, with no report in between."""
@@ -64,8 +59,21 @@ _GLANCE_SECONDS = 0.5
 GRADEBOOK_FILE = "gradebook.csv"
 INDEX_FILE = "index.html"
 
-CONCERNING_ALL = (CourseError, BrokenChecks, BrokenReference, NoCage)
-"""What no hand-in is to blame for, and no other hand-in would be spared."""
+
+def concerning_all() -> tuple[type[Exception], ...]:
+    """What no hand-in is to blame for, and no other hand-in would be spared."""
+    from grader.checks.reference import BrokenReference
+    from grader.checks.session import BrokenChecks
+    from grader.kernel.cage import NoCage
+
+    return CourseError, BrokenChecks, BrokenReference, NoCage, *machine_faults()
+
+
+def machine_faults() -> tuple[type[Exception], ...]:
+    """What the machine is at fault for, rather than the course or the command."""
+    from grader.kernel.zygotes import ZygoteError
+
+    return (ZygoteError,)
 
 
 class WorkersDie(RuntimeError):
@@ -149,7 +157,7 @@ def grade_batch(
 
     Raises
     ------
-    CourseError, BrokenChecks, BrokenReference, NoCage
+    CourseError, BrokenChecks, BrokenReference, NoCage, ZygoteError, WorkersDie
         If nothing can be graded: the course or the machine is at fault.
     Busy
         If another batch works on the same reports.
@@ -164,12 +172,9 @@ def grade_batch(
         held = set(unchanged)
         tasks = [Task(s, path) for s, path in submissions.items() if s not in held]
         watcher.begun(len(tasks), len(unchanged))
-        begun = journal.scratch / "begun"
-        begun.mkdir()
-        work = _Work(
-            msgspec.structs.replace(settings, begun=begun), watcher, stop or threading.Event()
-        )
-        if tasks:
+        stop = stop or threading.Event()
+        work = _Work(settings, watcher, stop, journal) if tasks else None
+        if work is not None:
             if material.whole not in journal.materials:
                 journal.append(material)
             count = min(workers, len(tasks))
@@ -183,6 +188,8 @@ def grade_batch(
                 pool.shutdown(wait=True, cancel_futures=True)
         _renew(course, assignment, folder, journal, decided)
         summaries = _write_class(course, assignment, folder, journal)
+        if work is None:
+            return Batch([], unchanged, [], [], summaries)
         return Batch(work.done, unchanged, work.lost, work.left, summaries)
 
 
@@ -221,8 +228,15 @@ def longest_first(tasks: Sequence[Task], journal: Journal) -> list[Task]:
 class _Work:
     """Hands tasks to an executor, and tries again what its worker did not survive."""
 
-    def __init__(self, settings: Settings, watcher: Watcher, stop: threading.Event) -> None:
-        self.settings = settings
+    def __init__(
+        self, settings: Settings, watcher: Watcher, stop: threading.Event, journal: Journal
+    ) -> None:
+        from grader.grading import worker  # takes its time: only if there is something to grade
+
+        begun = journal.scratch / "begun"
+        begun.mkdir()
+        self.worker = worker
+        self.settings = msgspec.structs.replace(settings, begun=begun)
         self.watcher = watcher
         self.stop = stop
         self.done: list[Outcome] = []
@@ -243,7 +257,7 @@ class _Work:
                 self._waiting.clear()
             while self._waiting and len(self._running) < ahead:
                 task = self._waiting.popleft()
-                self._running[executor.submit(grade_one, self.settings, task)] = task
+                self._running[executor.submit(self.worker.grade_one, self.settings, task)] = task
                 self.watcher.started(task)
             ready, _ = wait(self._running, _GLANCE_SECONDS, FIRST_COMPLETED)
             if not ready:
@@ -257,7 +271,7 @@ class _Work:
     def _result(self, executor: Executor, future: Future[Outcome], task: Task) -> Outcome | None:
         try:
             outcome = future.result()
-        except CONCERNING_ALL:
+        except concerning_all():
             raise
         except BrokenExecutor:
             self._bury(executor, task)
@@ -297,7 +311,7 @@ class _Work:
             self.lost.append(task.student)
         self._reasons[task.student] = reason
         told = f"{task.path}: {reason}"
-        self._running[executor.submit(give_up, self.settings, task, told)] = task
+        self._running[executor.submit(self.worker.give_up, self.settings, task, told)] = task
 
 
 def _keep(

@@ -50,7 +50,10 @@ def content_of(path: Path, known: Content | None = None) -> Content:
 
 def _files(path: Path) -> Iterator[tuple[str, os.stat_result]]:
     """Yield the name of each file and folder below `path`, itself included, in a fixed order."""
-    status = path.stat()
+    try:
+        status = path.stat()
+    except OSError:  # a link to nowhere
+        status = path.lstat()
     yield path.name, status
     if stat.S_ISDIR(status.st_mode):
         yield from _below(str(path), "")

@@ -34,10 +34,15 @@ class LocalWorkers(Executor):
         How many processes.
     scratch
         Folder for their temporary files.
+    prepare
+        Called in each process when it starts, with that folder.
     """
 
-    def __init__(self, workers: int, scratch: Path) -> None:
-        self._scratch = scratch
+    def __init__(
+        self, workers: int, scratch: Path, prepare: Callable[[str], None] | None = None
+    ) -> None:
+        self.prepare = prepare
+        self.scratch = scratch
         self._pools: list[ProcessPoolExecutor | None] = [None] * workers
         self._load: list[int] = [0] * workers
         self._guard = threading.Lock()
@@ -67,7 +72,7 @@ class LocalWorkers(Executor):
                 1,
                 mp_context=multiprocessing.get_context("spawn"),
                 initializer=_be_worker,
-                initargs=(str(self._scratch),),
+                initargs=(str(self.scratch), self.prepare),
             )
         return pool
 
@@ -81,7 +86,7 @@ class LocalWorkers(Executor):
                 pool.shutdown(wait=True)
 
 
-def _be_worker(scratch: str) -> None:
+def _be_worker(scratch: str, prepare: Callable[[str], None] | None) -> None:
     """Leave the terminal's Ctrl-C to the parent, and end with it, however it ends."""
     os.setsid()
     tempfile.tempdir = scratch
@@ -93,3 +98,5 @@ def _be_worker(scratch: str) -> None:
         os._exit(1)
 
     threading.Thread(target=follow, name="parent", daemon=True).start()
+    if prepare is not None:
+        prepare(scratch)

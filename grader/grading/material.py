@@ -21,7 +21,7 @@ import msgspec
 from grader.course.assignment import Assignment
 from grader.course.course import Course
 from grader.grading.journal import Material
-from grader.grading.worker import Settings
+from grader.grading.records import Settings
 
 _ENGINE = Path(__file__).parents[1]
 _NOT_JUDGING = ("cli",)

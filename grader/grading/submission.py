@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from pathlib import Path, PurePosixPath
-from typing import Any, Literal, Self
+from typing import Any, Self
 
 import msgspec
 from msgspec.structs import replace
@@ -20,6 +20,7 @@ from grader.checks.subject import Subject
 from grader.course.assignment import Assignment
 from grader.course.messages import say
 from grader.grading import notices
+from grader.grading.records import KernelName
 from grader.kernel.cold import ColdKernel
 from grader.kernel.forked import ForkedKernel
 from grader.kernel.run import Kernel, Run, process_limits, run_notebook
@@ -53,10 +54,8 @@ SHOWN_OUTPUT = 4_000
 SHOWN_IMAGE = 200_000
 """Largest picture (base64) that a report keeps."""
 SHOWN_SOURCE = 20_000
-ATTEMPTS = 3
+ATTEMPTS = 6
 """How often a hand-in is graded whose zygote ends meanwhile."""
-
-KernelName = Literal["forked", "cold"]
 
 
 class Graded(msgspec.Struct, frozen=True):

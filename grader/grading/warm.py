@@ -19,7 +19,8 @@ from typing import Self
 from grader.checks.scoring import Marks
 from grader.checks.session import Judge, run_session
 from grader.course.assignment import Assignment
-from grader.grading.submission import Graded, Grader, KernelName
+from grader.grading.records import KernelName
+from grader.grading.submission import Graded, Grader
 from grader.kernel.zygotes import Zygote
 from grader.report import Late
 

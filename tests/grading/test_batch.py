@@ -16,8 +16,9 @@ from grader.course.assignment import read_assignment
 from grader.course.course import read_course
 from grader.grading import batch
 from grader.grading.executor import LocalWorkers
+from grader.grading.records import Outcome, Settings, Task
 from grader.grading.release import solution
-from grader.grading.worker import Outcome, Settings, Task, grade_one
+from grader.grading.worker import grade_one
 from grader.report import from_json
 
 

@@ -22,10 +22,11 @@ from grader.course.errors import Problems
 from grader.feedback import summarise
 from grader.grading.journal import Finished, Journal
 from grader.grading.marks import read_book
+from grader.grading.records import occasion, write_files
 from grader.grading.release import solution
 from grader.grading.sheets import read_points, read_sheet
 from grader.grading.submission import Graded
-from grader.grading.worker import files_of, occasion, write_files
+from grader.grading.worker import files_of
 from grader.report import from_json
 from tests.desk import Desk
 

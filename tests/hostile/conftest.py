@@ -20,9 +20,9 @@ from nbformat import NotebookNode, v4
 from grader.course.assignment import read_assignment
 from grader.course.course import read_course
 from grader.feedback import render_card
+from grader.grading.records import occasion
 from grader.grading.release import solution
 from grader.grading.warm import WarmGrader
-from grader.grading.worker import occasion
 from grader.kernel import processes
 from grader.report import Report, Seconds
 from tests.hostile.notebooks import COURSE, FAMILIES, attack

@@ -11,7 +11,8 @@ import os
 import sys
 from pathlib import Path
 
-from grader.grading.worker import Settings, Task, grade_one, write_files
+from grader.grading.records import Settings, Task, write_files
+from grader.grading.worker import grade_one
 
 
 def peak() -> int:
