@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from functools import cache
 from importlib import resources
-from numbers import Integral, Real
+from numbers import Complex, Integral, Real
 from typing import Any
 
 import msgspec
@@ -119,6 +119,8 @@ def _shown(name: str, value: Any, language: str) -> str:
             return isolated(repr(value), language)
         case Decimal() | Real():
             return number_text(value, language)
+        case Complex():
+            return isolated(f"{complex(value):.6g}", language)
         case str():
             return _string(value, language)
         case Mapping():

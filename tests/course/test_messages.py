@@ -100,6 +100,13 @@ def test_numpy_numbers_are_numbers():
     assert "{answered}" not in say("wrong-value", name="x", answered=np.float32(0.5))["fa"]
 
 
+def test_complex_numbers_are_code():
+    assert "3+4j" in say("wrong-value", name="x", answered=3 + 4j)["en"]
+    assert (
+        f"{LRI}0.5-1j{PDI}" in say("wrong-value", name="x", answered=np.complex64(0.5 - 1j))["fa"]
+    )
+
+
 def test_strings_are_enumerated():
     said = say("forbidden-import", name="f", modules=["torch", "scipy"], allowed=["numpy"])
     assert "uses torch, scipy, which" in said["en"]
