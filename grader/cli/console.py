@@ -11,6 +11,8 @@ from rich.console import Console
 from grader.course.assignment import Assignment, read_assignment
 from grader.course.course import Course, read_course
 from grader.course.errors import CourseError
+from grader.feedback.untrusted import visible
+from grader.notebook import HandIns, survey
 
 PASSED, BELOW, USAGE, ERROR, INTERRUPTED = 0, 1, 2, 3, 130
 """Exit codes: see ``docs/report.md``."""
@@ -44,6 +46,27 @@ def course_at(root: Path) -> Course:
         return read_course(root)
     except CourseError as error:
         raise stop(str(error)) from error
+
+
+def hand_ins_of(assignment: Assignment, submissions: Path) -> HandIns:
+    """Find the hand-ins of an assignment, and say which files were not simply taken."""
+    found = survey(submissions, assignment.slug, assignment.hand_in_names)
+    told = []
+    for student, path in found.misnamed.items():
+        expected = ", ".join(assignment.hand_in_names) or "the assignment's name and a student id"
+        told.append(f"{path.name} is not called like {expected}: graded as {student}")
+    for student, paths in found.superseded.items():
+        earlier = ", ".join(path.name for path in paths)
+        told.append(
+            f"several attempts of {student}: {found.paths[student].name} counts, not {earlier}"
+        )
+    if found.passed_over:
+        told.append(f"no hand-ins: {', '.join(path.name for path in found.passed_over)}")
+    for line in told:
+        messages.print(
+            visible(f"{assignment.slug}: {line}"), style="yellow", markup=False, soft_wrap=True
+        )
+    return found
 
 
 def assignment_of(course: Course, slug: str) -> Assignment:

@@ -16,6 +16,7 @@ from grader.cli.console import (
     CourseOption,
     assignment_of,
     course_at,
+    hand_ins_of,
     messages,
     results,
     stop,
@@ -30,7 +31,6 @@ from grader.grading.executor import default_workers
 from grader.grading.journal import Busy
 from grader.grading.records import Settings
 from grader.kernel.cage import find_bubblewrap
-from grader.notebook import list_submissions
 
 
 def grade(
@@ -90,7 +90,7 @@ def grade(
     graded_any = False
     for each in slugs:
         assignment = assignment_of(read, each)
-        chosen = _choose(list_submissions(folder, each), student or [], folder / each)
+        chosen = _choose(hand_ins_of(assignment, folder).paths, student or [], folder / each)
         if not chosen:
             messages.print(f"{each}: no hand-in in {folder / each}", markup=False)
             continue

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from grader.cli.console import CourseOption, assignment_of, course_at, messages, results, stop
+from grader.cli.console import (
+    CourseOption,
+    assignment_of,
+    course_at,
+    hand_ins_of,
+    messages,
+    results,
+    stop,
+)
 from grader.course.assignment import Assignment
 from grader.course.course import Course
 from grader.course.errors import CourseError, Problems
@@ -25,7 +32,7 @@ from grader.grading.sheets import (
     rubric_places,
     write_sheet,
 )
-from grader.notebook import list_submissions
+from grader.notebook import HandIns
 
 app = typer.Typer(
     help="Mark the prose: sheets for persons, marks onto the cards.",
@@ -40,9 +47,7 @@ SubmissionsOption = Annotated[
 ReportsOption = Annotated[Path | None, typer.Option(help="Folder of the reports.")]
 
 
-def _opened(
-    root: Path, slug: str, submissions: Path | None
-) -> tuple[Course, Assignment, dict[str, Path]]:
+def _opened(root: Path, slug: str, submissions: Path | None) -> tuple[Course, Assignment, HandIns]:
     course = course_at(root)
     if slug not in course.assignments:
         known = ", ".join(course.assignments)
@@ -51,8 +56,8 @@ def _opened(
     if not assignment.rubric:
         raise stop(f"{slug} has no part that persons mark")
     folder = submissions or course.root / "submissions"
-    found = list_submissions(folder, slug)
-    if not found:
+    found = hand_ins_of(assignment, folder)
+    if not found.paths:
         raise stop(f"no hand-in in {folder / slug}")
     return course, assignment, found
 
@@ -87,7 +92,7 @@ def export(
         raise stop(f"{path} is there already: move it away, or name another file with --output")
     path.parent.mkdir(parents=True, exist_ok=True)
     write_whole(path, sheet.encode("utf-8-sig"))
-    messages.print(f"{len(found)} hand-ins on {path}", markup=False)
+    messages.print(f"{len(found.paths)} hand-ins on {path}", markup=False)
 
 
 @app.command("import")
@@ -118,7 +123,9 @@ def import_(
     read, assignment, found = _opened(course, slug, submissions)
     problems = Problems(read.root)
     lines = [
-        line for sheet in sheets for line in read_sheet(sheet, assignment, found, problems, marker)
+        line
+        for sheet in sheets
+        for line in read_sheet(sheet, assignment, found.paths, problems, marker)
     ]
     if problems.found:
         raise stop(f"nothing was imported.\n{problems.error()}")
@@ -161,9 +168,11 @@ def status(
     except CourseError as error:
         raise stop(str(error)) from error
     for place, criteria in rubric_places(assignment).items():
-        marks = (book.students.get(student, {}).get(place) for student in found)
+        marks = (book.students.get(student, {}).get(place) for student in found.paths)
         done = sum(m is not None and all(c.id in m.criteria for c in criteria) for m in marks)
-        results.print(f"{place}: {done} of {len(found)} marked", markup=False, highlight=False)
+        results.print(
+            f"{place}: {done} of {len(found.paths)} marked", markup=False, highlight=False
+        )
     for place, student in _stale(read, assignment, book, found):
         results.print(
             f"{student}, {place}: the answer is another one than was marked",
@@ -173,12 +182,12 @@ def status(
 
 
 def _stale(
-    course: Course, assignment: Assignment, book: Book, found: Mapping[str, Path]
+    course: Course, assignment: Assignment, book: Book, found: HandIns
 ) -> list[tuple[str, str]]:
     stale = []
     for student, parts in book.students.items():
-        if student in found:
-            prose = read_prose(course, assignment, found[student])
+        if student in found.paths:
+            prose = read_prose(course, assignment, found.paths[student])
             stale += [
                 (place, student)
                 for place, part in parts.items()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -55,12 +55,12 @@ def similar(
         raise stop(f"no assignment {slug} in course.toml; there are: {', '.join(read.assignments)}")
     assignment = assignment_of(read, slug)
     folder = submissions or read.root / "submissions"
-    own = _codes(folder, slug)
+    own = _codes(folder, slug, assignment.hand_in_names)
     if not own:
         raise stop(f"no notebook that can be read in {folder / slug}")
     past: dict[str, Code] = {}
     for place in earlier or []:
-        found = _codes(place, slug)
+        found = _codes(place, slug, assignment.hand_in_names)
         if not found:
             raise stop(f"no notebook that can be read in {place / slug}")
         past |= {f"{place.resolve().parent.name}/{student}": c for student, c in found.items()}
@@ -82,9 +82,9 @@ def similar(
     messages.print(f"{len(everybody)} compared, {len(out)} pairs stand out, {path}", soft_wrap=True)
 
 
-def _codes(folder: Path, slug: str) -> dict[str, Code]:
+def _codes(folder: Path, slug: str, names: Sequence[str]) -> dict[str, Code]:
     found = {}
-    for student, path in list_submissions(folder, slug).items():
+    for student, path in list_submissions(folder, slug, names).items():
         try:
             notebook = read_notebook(find_notebook(path, slug).notebook).notebook
         except Unreadable:

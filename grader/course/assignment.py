@@ -17,6 +17,7 @@ from grader.course.course import Course
 from grader.course.dates import DateError, read_due
 from grader.course.errors import Complaint, Problems, did_you_mean
 from grader.course.feedback import Feedback
+from grader.course.hand_ins import Names
 from grader.course.rubric import Rubric
 from grader.course.rules import Id, Points, between, distinct, identifier, not_empty, ruled
 from grader.course.texts import Text
@@ -86,6 +87,7 @@ class _AssignmentFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     due: str
     limits: Limits = Limits()
     aliases: _Aliases = {}
+    hand_in_names: Names = ()
     questions: Annotated[tuple[Question, ...], ruled(not_empty("question"))] = msgspec.field(
         name="question"
     )
@@ -104,6 +106,8 @@ class Assignment(msgspec.Struct, frozen=True, kw_only=True):
         Aware of its time zone, the course's.
     aliases
         Other names that an answer may have, by the name that was asked for.
+    hand_in_names
+        Patterns of the names of its hand-ins; the course's, unless it has its own.
     rubric
         By ``question/part``, for every part of kind ``rubric``.
     texts
@@ -117,6 +121,7 @@ class Assignment(msgspec.Struct, frozen=True, kw_only=True):
     due: dt.datetime
     limits: Limits
     aliases: dict[str, tuple[str, ...]]
+    hand_in_names: tuple[str, ...] = ()
     questions: tuple[Question, ...]
     rubric: Rubric
     texts: Feedback
@@ -209,6 +214,7 @@ def read_assignment(course: Course, slug: str) -> Assignment:
         due=due,
         limits=written.limits,
         aliases=written.aliases,
+        hand_in_names=written.hand_in_names or course.hand_ins.names,
         questions=written.questions,
         rubric=rubrics,
         texts=texts,

@@ -10,6 +10,7 @@ import msgspec
 
 from grader.course.dates import Calendar
 from grader.course.errors import Complaint, Problems, did_you_mean, nearest
+from grader.course.hand_ins import HandInRules
 from grader.course.policy import LatePolicy, NoPenalty
 from grader.course.rules import distinct, not_empty, ruled, slug
 from grader.course.texts import LANGUAGES, Text
@@ -33,6 +34,8 @@ class Course(msgspec.Struct, frozen=True, kw_only=True):
         The list of students, if the course has one.
     late
         What late work loses.
+    hand_ins
+        How hand-ins are named, and from where their times may be known.
     """
 
     root: Path
@@ -43,6 +46,7 @@ class Course(msgspec.Struct, frozen=True, kw_only=True):
     assignments: tuple[str, ...]
     roster: Path | None
     late: LatePolicy
+    hand_ins: HandInRules = HandInRules()
 
     def folder(self, slug: str) -> Path:
         """Return the folder of the assignment `slug`."""
@@ -84,6 +88,7 @@ class _CourseFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     assignments: _Assignments
     roster: str | None = None
     late: LatePolicy = NoPenalty()
+    hand_ins: HandInRules = HandInRules()
 
 
 def read_course(root: Path) -> Course:
@@ -113,6 +118,7 @@ def read_course(root: Path) -> Course:
         assignments=written.assignments,
         roster=None if written.roster is None else root / written.roster,
         late=written.late,
+        hand_ins=written.hand_ins,
     )
 
 

@@ -21,6 +21,8 @@ from grader.feedback.gradebook import safe_cell
 from grader.grading.marks import Book, CriterionMark, PartMarks
 from grader.grading.release import skeleton_path
 from grader.notebook import (
+    Bounds,
+    HandIns,
     Prose,
     Unreadable,
     find_notebook,
@@ -38,6 +40,10 @@ COLUMNS = (
 NEEDED = ("student", "question", "part", "criterion", "points")
 LONGEST = 30_000
 """Characters of one answer on a sheet: a spreadsheet's cell holds 32,767."""
+
+
+MOST_PDFS = 4
+"""PDFs of one hand-in that are read: each may take seconds."""
 
 
 class HandInProse(msgspec.Struct, frozen=True):
@@ -61,8 +67,16 @@ def rubric_places(assignment: Assignment) -> dict[str, Sequence[Criterion]]:
     }
 
 
-def read_prose(course: Course, assignment: Assignment, path: Path) -> HandInProse:
-    """Read what a student wrote; nothing of the notebook runs. An unreadable one is empty."""
+def read_prose(
+    course: Course, assignment: Assignment, path: Path, beside: Sequence[Path] = ()
+) -> HandInProse:
+    """Read what a student wrote; nothing of the notebook runs. An unreadable one is empty.
+
+    Parameters
+    ----------
+    beside
+        PDFs that lie beside the hand-in.
+    """
     skeletons = [
         nbformat.read(skeleton_path(assignment, language), as_version=4)
         for language in course.languages
@@ -72,7 +86,10 @@ def read_prose(course: Course, assignment: Assignment, path: Path) -> HandInPros
         found = find_notebook(path, assignment.slug)
     except Unreadable:
         return HandInProse(Prose({}, ""), None)
-    texts = [pdf_text(f.data) for f in found.files if f.name.lower().endswith(".pdf")]
+    packed = [f.data for f in found.files if f.name.lower().endswith(".pdf")]
+    largest = Bounds().file_bytes
+    loose = [pdf.read_bytes() for pdf in beside if pdf.stat().st_size <= largest]
+    texts = [pdf_text(data) for data in [*packed, *loose][:MOST_PDFS]]
     pdf = "\n\n".join(text for text in texts if text) or None
     try:
         notebook = read_notebook(found.notebook).notebook
@@ -84,7 +101,7 @@ def read_prose(course: Course, assignment: Assignment, path: Path) -> HandInPros
 def write_sheet(
     course: Course,
     assignment: Assignment,
-    submissions: Mapping[str, Path],
+    hand_ins: HandIns,
     book: Book,
     roster: Roster | None,
     *,
@@ -102,8 +119,8 @@ def write_sheet(
     file = io.StringIO()
     writer = csv.writer(file)
     writer.writerow(COLUMNS)
-    for student, path in submissions.items():
-        prose = read_prose(course, assignment, path)
+    for student, path in hand_ins.paths.items():
+        prose = read_prose(course, assignment, path, hand_ins.beside.get(student, ()))
         known = roster.find(student) if roster else None
         for row in _rows(course, assignment, student, prose, book, only_waiting=only_waiting):
             row["name"] = known.name if known else ""

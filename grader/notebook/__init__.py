@@ -9,7 +9,8 @@ way out to students: a skeleton made from the reference (:func:`to_notebook`).
 from grader.notebook.answers import Prose, fingerprint, prose_of
 from grader.notebook.facts import Facts
 from grader.notebook.findings import Finding, Unreadable, describe
-from grader.notebook.locate import DataFile, Found, find_notebook, list_submissions
+from grader.notebook.hand_ins import HandIns, list_submissions, survey
+from grader.notebook.locate import DataFile, Found, find_notebook
 from grader.notebook.naming import assignment_of, storable
 from grader.notebook.pdf import pdf_text
 from grader.notebook.read import Submission, read_notebook
@@ -23,6 +24,7 @@ __all__ = [
     "Facts",
     "Finding",
     "Found",
+    "HandIns",
     "Prose",
     "ReleaseError",
     "Submission",
@@ -38,5 +40,6 @@ __all__ = [
     "redact",
     "secrets_left",
     "storable",
+    "survey",
     "to_notebook",
 ]

@@ -1,4 +1,4 @@
-"""Finding the hand-ins of a class, and in each of them the notebook to grade.
+"""Finding the notebook to grade in a hand-in.
 
 A hand-in is a folder with one or more files, a notebook, or a zip of either.
 Its notebook is the only one, or the one named like the assignment; otherwise
@@ -8,29 +8,19 @@ one is taken by a fixed rule, and a finding says which there were.
 from __future__ import annotations
 
 import io
-from collections.abc import Container, Sequence
-from itertools import chain, count
+from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
 import msgspec
 
 from grader.notebook.findings import Finding, Unreadable
-from grader.notebook.naming import (
-    NOTHING_ALIKE,
-    folder_name,
-    likeness,
-    storable,
-    student_of,
-    without_copy_marks,
-)
+from grader.notebook.naming import NOTHING_ALIKE, likeness, storable, without_copy_marks
 from grader.notebook.read import MAX_BYTES, not_opened
 from grader.notebook.tree import Bounds, FolderTree, Tree, ZipTree
 
 _NOTEBOOK = ".ipynb"
 _ZIP = ".zip"
-_OTHER_ARCHIVES = (".rar", ".7z", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".zipx")
-_HANDED_IN = (_NOTEBOOK, _ZIP, *_OTHER_ARCHIVES, ".py", ".pdf", ".html", ".htm", ".docx")
-"""Suffixes of single files that count as hand-ins, also of those that cannot be graded."""
+ARCHIVES = (".rar", ".7z", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".zipx")
 
 
 class DataFile(msgspec.Struct, frozen=True):
@@ -75,45 +65,6 @@ class Found(msgspec.Struct, frozen=True):
                 opened.write(file.data)
 
 
-def list_submissions(folder: Path, slug: str) -> dict[str, Path]:
-    """Return the hand-ins of assignment `slug` below `folder`, by student id in sorted order.
-
-    A folder is named by the student id; so is a file, or it carries the assignment's name as
-    well (``Exercise10_99123456.zip``). Where two hand-ins would have the same id, the one that bears
-    it plainly keeps it and the other goes by its whole name, or by a number: none is passed over.
-    Every id can name a folder.
-    """
-    root = folder / slug
-    if not root.is_dir():
-        return {}
-    found: dict[str, Path] = {}
-    late: list[tuple[str, Path]] = []
-    for path in sorted(root.iterdir(), key=lambda p: (not p.is_dir(), p.name)):
-        if path.name.startswith((".", "__")):
-            continue
-        if path.is_dir():
-            plain, student = path.name, path.name
-        elif path.suffix.lower() in _HANDED_IN:
-            plain, student = path.stem, student_of(path.stem, slug)
-        else:
-            continue
-        student = folder_name(student)
-        if student == plain and student not in found:
-            found[student] = path
-        else:
-            late.append((student, path))
-    for student, path in late:
-        found[_free_id(student, path, found)] = path
-    return dict(sorted(found.items()))
-
-
-def _free_id(student: str, path: Path, taken: Container[str]) -> str:
-    whole = folder_name(path.name)
-    numbered = (f"{whole}-{number}" for number in count(2))
-    names = chain((student, folder_name(path.stem), whole), numbered)
-    return next(name for name in names if name not in taken)
-
-
 def find_notebook(path: Path, slug: str, *, bounds: Bounds | None = None) -> Found:
     """Find the notebook to grade in a folder, a notebook file or a zip.
 
@@ -127,7 +78,7 @@ def find_notebook(path: Path, slug: str, *, bounds: Bounds | None = None) -> Fou
         return _find_in_folder(path, slug, bounds)
     if not path.is_file():
         raise Unreadable(Finding("no-file", {"name": path.name}))
-    if path.suffix.lower() in _OTHER_ARCHIVES:
+    if path.suffix.lower() in ARCHIVES:
         raise Unreadable(Finding("archive-unsupported", {"name": path.name}))
     if path.suffix.lower() == _ZIP:
         if path.stat().st_size > bounds.archive_bytes:
@@ -277,7 +228,7 @@ def _nothing_found(tree: Tree) -> Finding:
     """Return why a hand-in has no notebook."""
     if any(finding.id == "files-encrypted" for finding in tree.findings):
         return Finding("archive-encrypted")
-    archives = _with_suffix(tree.names, _ZIP, *_OTHER_ARCHIVES)
+    archives = _with_suffix(tree.names, _ZIP, *ARCHIVES)
     if archives:
         zipped = archives[0].lower().endswith(_ZIP)
         return Finding("archive-nested" if zipped else "archive-unsupported", {"name": archives[0]})

@@ -7,8 +7,10 @@ Students name their files ``Exercise10 (1).ipynb``, ``Copy of week 4.ipynb`` or
 from __future__ import annotations
 
 import re
+import string
 import unicodedata
 from collections.abc import Sequence
+from functools import cache
 
 _COPY = re.compile(
     r"^(?:copy[ _-]of|کپی|نسخه[ \u200c]?(?:ای|ی)? از)[ _-]+|[ _-]+(?:copy|کپی)(?:[ _-]*\d+)?$|[ _]*[(（]\d+[)）]$",
@@ -25,7 +27,19 @@ _MAX_ID_BYTES = 160
 _OF_THE_CLASS = frozenset({"index.html", "gradebook.csv"})
 """What stands beside the students' folders of reports."""
 
+_ATTEMPTS = tuple(
+    re.compile(form, re.IGNORECASE)
+    for form in (
+        r"[ _.-]+(?:v|ver|version|rev|attempt|try|نسخهٔ?|ویرایش|تلاش)[ _.-]*(?P<version>\d{1,3})$",
+        r"(?<=\d{5})[ _-]+(?P<version>\d{1,2})$",
+        r"[ _]*[(（](?P<copy>\d{1,3})[)）]$",
+    )
+)
+_PLAIN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
+
 Pieces = tuple[str, ...]
+Attempt = tuple[int, int]
+"""Version and number of the copy: ``_v2 (1)`` is (2, 1), a name without marks (1, 0)."""
 
 NAMED, CONTAINS_NAME, CONTAINS_SHORT_NAME, NOTHING_ALIKE = range(4)
 """How a file is named: like the assignment, its name and more, its short name (``ex10`` of
@@ -38,6 +52,57 @@ def without_copy_marks(stem: str) -> tuple[str, int]:
     while (shorter := _COPY.sub("", stem, count=1).strip()) != stem and shorter:
         stem, marks = shorter, marks + 1
     return stem, marks
+
+
+def attempt_of(stem: str) -> tuple[str, Attempt]:
+    """Return `stem` without the marks of a later attempt at its end, and which attempt they say it is.
+
+    Students hand in ``HW10_99123456_v2``, browsers and course systems make ``… (1)`` of the second
+    file of a name.
+    """
+    stem, version, copy = unicodedata.normalize("NFKC", stem).strip(), 1, 0
+    while match := next((m for form in _ATTEMPTS if (m := form.search(stem))), None):
+        if not stem[: match.start()].strip():
+            break
+        marks = match.groupdict()
+        version = max(version, int(marks.get("version") or 1))
+        copy = max(copy, int(marks.get("copy") or 0))
+        stem = stem[: match.start()]
+    return stem, (version, copy)
+
+
+def plain_id(student: str) -> bool:
+    """Whether `student` is an id as rosters have them, which no file is called by chance."""
+    return _PLAIN_ID.fullmatch(student) is not None
+
+
+def student_by(names: Sequence[str], stem: str, slug: str) -> str | None:
+    """Return the student in a name that fits one of the patterns `names`; None if it fits none.
+
+    Letters fit in any case, digits in any script.
+    """
+    plain = _latin_digits(unicodedata.normalize("NFKC", stem)).strip()
+    for pattern in names:
+        if match := _expression(pattern, slug).fullmatch(plain):
+            return match["student"]
+    return None
+
+
+@cache
+def _expression(pattern: str, slug: str) -> re.Pattern[str]:
+    numbers = [piece for piece in pieces(slug) if piece.isdecimal()]
+    fillings = {
+        "student": r"(?P<student>[\w.-]+)",
+        "number": f"0*{numbers[0]}" if numbers else r"\d+",
+        "slug": re.escape(slug),
+        "any": ".*",
+    }
+    parts = string.Formatter().parse(unicodedata.normalize("NFKC", pattern))
+    written = "".join(
+        re.escape(_latin_digits(text)) + (fillings[name] if name else "")
+        for text, name, _, _ in parts
+    )
+    return re.compile(written, re.IGNORECASE | re.DOTALL)
 
 
 def pieces(name: str) -> Pieces:

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from grader.course import CourseError, read_course
+from grader.course import CourseError, read_assignment, read_course
 from grader.course.policy import GraceThenLinear, NoPenalty
 
 
@@ -168,3 +168,32 @@ def test_the_error_survives_a_journey_to_another_process(folder):
     again = pickle.loads(pickle.dumps(caught.value))
     assert again.problems == caught.value.problems
     assert str(again) == str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "problem", "remedy"),
+    [
+        ("HW10", "must hold {student} once", "HW{number}_{student}"),
+        ("{student}_{student}", "must hold {student} once", "HW{number}_{student}"),
+        ("HW_{id}", '"id" in braces', "{student}, {number}, {slug}, {any}"),
+        ("HW_{student", "is no pattern", "HW{number}_{student}"),
+    ],
+)
+def test_a_pattern_of_names_that_says_no_student_is_told(folder, pattern, problem, remedy):
+    folder.file("course.toml").write_text(
+        folder.file("course.toml").read_text("utf-8") + f'\n[hand_ins]\nnames = ["{pattern}"]\n',
+        "utf-8",
+    )
+    problems = problems_of(folder)
+    assert problem in problems["hand_ins.names[0]"][0]
+    assert remedy in problems["hand_ins.names[0]"][1]
+
+
+def test_an_assignment_may_name_its_hand_ins_otherwise_than_the_course(folder):
+    text = folder.file("course.toml").read_text("utf-8")
+    folder.write("course.toml", text + '\n[hand_ins]\nnames = ["HW{number}_{student}"]\n')
+    course = read_course(folder.root)
+    assert read_assignment(course, "hw4_convnets").hand_in_names == ("HW{number}_{student}",)
+    path = folder.assignment / "assignment.toml"
+    path.write_text('hand_in_names = ["{student}"]\n' + path.read_text("utf-8"), "utf-8")
+    assert read_assignment(course, "hw4_convnets").hand_in_names == ("{student}",)

@@ -29,6 +29,7 @@ from grader.grading.submission import Graded
 from grader.grading.worker import files_of
 from grader.report import from_json
 from tests.desk import Desk
+from tests.pdfs import pdf_of
 
 PLACE = "network/why"
 
@@ -228,3 +229,23 @@ def test_a_damaged_book_is_named_and_nothing_is_lost(marked_course: Path) -> Non
     done = mark("status", "warmup", "--course", marked_course)
     assert done.exit_code != 0
     assert json.loads(path.read_text())["students"] == 3
+
+
+def test_the_pdf_beside_a_notebook_is_on_the_sheet_and_odd_names_are_told(
+    marked_course: Path,
+) -> None:
+    folder = marked_course / "submissions" / "warmup"
+    (folder / "1001.pdf").write_bytes(pdf_of("A gradient is a slope."))
+    (folder / "final project.zip").write_bytes(b"")
+    (folder / "1002 (1).ipynb").write_bytes((folder / "1002.ipynb").read_bytes())
+    (folder / "notes.txt").touch()
+    done = mark("status", "warmup", "--course", marked_course)
+    assert done.exit_code == 0, done.output
+    assert (
+        "final project.zip is not called like the assignment's name and a student id" in done.stderr
+    )
+    assert "several attempts of 1002: 1002 (1).ipynb counts, not 1002.ipynb" in done.stderr
+    assert "no hand-ins: notes.txt" in done.stderr
+    assert f"{PLACE}: 0 of 3 marked" in done.stdout
+    pdf = [row for row in sheet_of(marked_course) if row["part"] == "pdf"]
+    assert [(row["student"], row["answer"]) for row in pdf] == [("1001", "A gradient is a slope.")]

@@ -18,6 +18,7 @@ from grader.notebook import (
     find_notebook,
     list_submissions,
     read_notebook,
+    survey,
 )
 from grader.notebook.naming import student_of
 
@@ -79,21 +80,80 @@ def test_an_assignment_without_hand_ins_has_none(tmp_path):
     assert list_submissions(tmp_path, SLUG) == {}
 
 
-def test_two_hand_ins_of_one_student_are_both_listed(tmp_path):
+@pytest.mark.parametrize(
+    ("names", "taken"),
+    [
+        (("HW10_99123456.zip", "HW10_99123456 (1).zip"), "HW10_99123456 (1).zip"),
+        (("HW10_99123456.zip", "HW10_99123456_v2.zip", "HW10_99123456_v10.zip"), "HW10_99123456_v10.zip"),
+        (("HW10_99123456_v2 (1).zip", "HW10_99123456_V2.zip"), "HW10_99123456_v2 (1).zip"),
+        (("hw10-۹۹۱۲۳۴۵۶ نسخه ۲.zip", "HW10_99123456.zip"), "hw10-۹۹۱۲۳۴۵۶ نسخه ۲.zip"),
+        (("99123456_2.ipynb", "99123456.ipynb"), "99123456_2.ipynb"),
+        (("99123456", "HW10_99123456.zip"), "99123456"),
+        (("99123456.ipynb", "HW10_99123456.zip"), "99123456.ipynb"),
+        (("HW10_99123456.zip", "HW10_99123456 (3).rar"), "HW10_99123456.zip"),
+    ],
+)  # fmt: skip
+def test_of_several_attempts_of_a_student_the_last_that_can_be_read_is_graded(
+    tmp_path, names, taken
+):
+    root = tmp_path / SLUG
+    for name in names:
+        if "." in name:
+            lay(root, {name: b""})
+        else:
+            (root / name).mkdir(parents=True)
+    found = survey(tmp_path, SLUG)
+    assert {student: path.name.lower() for student, path in found.paths.items()} == {
+        "99123456": taken.lower()
+    }
+    left = {path.name.lower() for path in found.superseded["99123456"]}
+    assert left == {name.lower() for name in names} - {taken.lower()}
+
+
+def test_a_pdf_beside_a_notebook_belongs_to_it_and_alone_it_is_the_hand_in(tmp_path):
     root = lay(
         tmp_path / SLUG,
         {
-            "HW10_99123456.zip": b"",
-            "HW10_99123456 (1).zip": b"",
-            "99123456/hw.ipynb": HW10,
-            "98000000.ipynb": HW10,
-            "98000000 (1).ipynb": HW10,
+            "HW10_99123456.ipynb": HW10,
+            "HW10_99123456.pdf": b"%PDF",
+            "HW10_99777777.pdf": b"%PDF",
+            "HW10_99777777_v2.pdf": b"%PDF",
         },
     )
-    found = list_submissions(tmp_path, SLUG)
-    assert found["99123456"] == root / "99123456"
-    assert found["98000000"] == root / "98000000.ipynb"
-    assert set(found.values()) == set(root.iterdir())
+    found = survey(tmp_path, SLUG)
+    assert found.beside == {"99123456": (root / "HW10_99123456.pdf",)}
+    assert found.paths["99777777"] == root / "HW10_99777777_v2.pdf"
+    assert set(found.superseded) == {"99777777"}
+
+
+def test_a_course_says_how_hand_ins_are_named_and_other_names_are_told(tmp_path):
+    root = lay(
+        tmp_path / SLUG,
+        {
+            "Ex10-ahmadi.42-Group 3.zip": b"",
+            "ex۱۰-rezai.7-.zip": b"",
+            "EX10-rezai.7- (1).zip": b"",
+            "Ex9-omid-x.zip": b"",
+            "homework.zip": b"",
+            "notes.txt": b"",
+            "received.csv": b"",
+        },
+    )
+    found = survey(tmp_path, SLUG, ("Ex{number}-{student}-{any}",))
+    assert {student: path.name for student, path in found.paths.items()} == {
+        "Ex9-omid-x": "Ex9-omid-x.zip",
+        "ahmadi.42": "Ex10-ahmadi.42-Group 3.zip",
+        "homework": "homework.zip",
+        "rezai.7": "EX10-rezai.7- (1).zip",
+    }
+    assert set(found.misnamed) == {"Ex9-omid-x", "homework"}
+    assert found.passed_over == (root / "notes.txt",)
+
+
+def test_without_a_pattern_only_names_that_say_nothing_are_told(tmp_path):
+    names = ("99123456.ipynb", "sara.ipynb", "HW10 سارا.ipynb", "final project.ipynb", "سارا.ipynb")
+    lay(tmp_path / SLUG, dict.fromkeys(names, HW10))
+    assert set(survey(tmp_path, SLUG).misnamed) == {"final project", "سارا"}
 
 
 @pytest.mark.parametrize(

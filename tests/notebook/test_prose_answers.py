@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import io
-
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 from grader.notebook import fingerprint, pdf_text, prose_of
+from tests.pdfs import pdf_of
 
 
 def answer(place: str, text: str):
@@ -80,18 +79,6 @@ def test_a_fingerprint_is_of_the_words_and_not_of_the_spaces_around_them() -> No
     assert fingerprint(" One \n two") == fingerprint("One\ntwo\n")
     assert fingerprint("One two") != fingerprint("One\ntwo")
     assert fingerprint("\ud800") != fingerprint("")
-
-
-def pdf_of(text: str) -> bytes:
-    import matplotlib.pyplot as plt
-
-    figure = plt.figure()
-    figure.text(0.1, 0.5, text)
-    file = io.BytesIO()
-    with plt.rc_context({"pdf.fonttype": 42}):
-        figure.savefig(file, format="pdf")
-    plt.close(figure)
-    return file.getvalue()
 
 
 def test_the_text_of_a_pdf_is_read_and_what_is_none_has_none() -> None:
