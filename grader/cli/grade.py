@@ -31,6 +31,7 @@ from grader.grading.executor import default_workers
 from grader.grading.journal import Busy
 from grader.grading.records import Settings
 from grader.kernel.cage import find_bubblewrap
+from grader.kernel.doctor import trial
 
 
 def grade(
@@ -78,12 +79,8 @@ def grade(
     slugs = [slug] if slug is not None else list(read.assignments)
     if slug is not None and slug not in read.assignments:
         raise stop(f"no assignment {slug} in course.toml; there are: {', '.join(read.assignments)}")
-    if not no_cage and find_bubblewrap() is None:
-        raise stop(
-            "bubblewrap is not installed, and without it student code would run uncaged. "
-            "Install it (Debian, Ubuntu: apt install bubblewrap; then `grader doctor`), "
-            "or pass --no-cage if you trust every hand-in."
-        )
+    if not no_cage:
+        _require_cage()
     folder = submissions or read.root / "submissions"
     target = reports or read.root / "reports"
     code = PASSED
@@ -116,6 +113,22 @@ def _about_roster(batch: Batch) -> None:
     absent = sum(not s.handed_in for s in batch.summaries)
     if absent:
         messages.print(f"{absent} of the roster handed nothing in")
+
+
+def _require_cage() -> None:
+    """Leave where student code would run uncaged, before any of it does."""
+    if find_bubblewrap() is None:
+        raise stop(
+            "bubblewrap is not installed, and without it student code would run uncaged. "
+            "Install it (Debian, Ubuntu: apt install bubblewrap; then `grader doctor`), "
+            "or pass --no-cage if you trust every hand-in."
+        )
+    if refusal := trial().failed:
+        raise stop(
+            f"the cage does not close on this machine ({refusal}), and student code would run "
+            "uncaged. `grader doctor` says what is missing and how to get it; or pass --no-cage "
+            "if you trust every hand-in."
+        )
 
 
 def _choose(found: Mapping[str, Path], wanted: list[str], folder: Path) -> dict[str, Path]:

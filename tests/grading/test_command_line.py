@@ -14,6 +14,7 @@ import pytest
 from grader.course.assignment import read_assignment
 from grader.course.course import read_course
 from grader.grading.release import skeleton, solution
+from tests.kernel.refusing import WITHOUT_LANDLOCK, WITHOUT_NAMESPACES
 
 
 def grader(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
@@ -146,6 +147,54 @@ def test_checks_can_be_debugged_with_pytest(class_of_four: Path) -> None:
     none = run()
     assert none.returncode != 0
     assert "--submission" in none.stdout + none.stderr
+
+
+def on_a_machine(lacking: str, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    """Run the command where the kernel refuses something."""
+    program = f"{lacking}\nfrom grader.cli import main\nmain()"
+    command = [sys.executable, "-c", program, *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=240, check=False)
+
+
+def test_where_namespaces_are_forbidden_a_batch_is_refused_and_the_doctor_says_why(
+    class_of_four: Path,
+) -> None:
+    refused = on_a_machine(WITHOUT_NAMESPACES, "grade", "warmup", "--course", class_of_four)
+    assert refused.returncode == 2
+    assert "the cage does not close on this machine" in refused.stderr
+    assert "--no-cage" in refused.stderr
+    assert "grader doctor" in refused.stderr
+    assert not (class_of_four / "reports").exists()
+    told = on_a_machine(WITHOUT_NAMESPACES, "doctor")
+    assert told.returncode == 1
+    said = " ".join(told.stdout.split())
+    assert "✗ user namespace: refused ([Errno 1] unshare: Operation not permitted)" in said
+    assert "✗ the whole cage" in said
+    assert "--cap-add SYS_ADMIN" in said
+    assert "not tried, for the cage does not close" in said
+    assert "mount a tmpfs" not in said, "nobody knows that it is missing"
+
+
+def test_a_machine_without_landlock_is_fit_and_told_so() -> None:
+    told = on_a_machine(WITHOUT_LANDLOCK, "doctor")
+    assert told.returncode == 0, told.stdout
+    assert "– Landlock: this kernel has none" in told.stdout
+    assert "✓ the whole cage" in told.stdout
+
+
+def test_a_bubblewrap_that_may_not_make_namespaces_refuses_a_batch(
+    class_of_four: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    bwrap = tmp_path / "bwrap"
+    bwrap.write_text(
+        "#!/bin/sh\necho 'bwrap: No permissions to create new namespace' >&2\nexit 1\n"
+    )
+    bwrap.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    refused = grader("grade", "warmup", "--course", class_of_four)
+    assert refused.returncode == 2
+    assert "No permissions to create new namespace" in " ".join(refused.stderr.split())
+    assert not (class_of_four / "reports").exists()
 
 
 def test_without_bubblewrap_a_batch_is_refused(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import struct
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +12,12 @@ import pytest
 from grader.kernel import cage, doctor
 from grader.kernel.doctor import Layer
 from tests.kernel.ordinary_user import ROOT, as_ordinary_user
+from tests.kernel.refusing import (
+    WITHOUT_LANDLOCK,
+    WITHOUT_LIMITS,
+    WITHOUT_NAMESPACES,
+    WITHOUT_SECCOMP,
+)
 
 EXAMINE = """
 import sys, msgspec
@@ -85,33 +90,8 @@ def test_a_bubblewrap_that_fails_is_told_in_its_own_words(
     assert "No permissions to create a new namespace" in found["the whole cage"].detail
 
 
-def under_filter(number: int, error: int, first: int | None = None) -> str:
-    """A doctor to whom the kernel refuses a system call (with this first argument)."""
-
-    def step(code: int, value: int, if_true: int = 0, if_false: int = 0) -> bytes:
-        return struct.pack("HBBI", code, if_true, if_false, value)
-
-    program = step(0x20, 0) + step(0x15, number, 0, 3 if first is not None else 1)
-    if first is not None:
-        program += step(0x20, 16) + step(0x15, first, 0, 1)
-    program += step(0x06, 0x5_0000 | error) + step(0x06, 0x7FFF_0000)
-    return f"""
-import ctypes, struct
-from grader.kernel.caged import confine
-program = {program!r}
-buffer = ctypes.create_string_buffer(program, len(program))
-confine._call("prctl", 38, 1, 0, 0, 0)
-filter_ = struct.pack("HxxxxxxQ", len(program) // 8, ctypes.addressof(buffer))
-confine._call("prctl", 22, 2, filter_, 0, 0)
-{EXAMINE}"""
-
-
-EPERM, EINVAL, ENOSYS = 1, 22, 38
-UNSHARE, CREATE_RULESET, PRCTL, SET_SECCOMP = 272, 444, 157, 22
-
-
 def test_where_namespaces_are_refused_it_says_so() -> None:
-    program = under_filter(UNSHARE, EPERM)
+    program = WITHOUT_NAMESPACES + EXAMINE
     layers = examined_by(*as_ordinary_user(sys.executable, "-c", program))
     assert not doctor.fit(layers)
     kinds = {f"{kind} namespace" for kind in ("user", "pid", "mount", "network", "ipc")}
@@ -121,11 +101,38 @@ def test_where_namespaces_are_refused_it_says_so() -> None:
     assert "--cap-add SYS_ADMIN" in found["user namespace"].remedy
 
 
+def test_where_limits_cannot_be_set_it_says_so() -> None:
+    layers = examined_by(sys.executable, "-c", WITHOUT_LIMITS + EXAMINE)
+    assert not doctor.fit(layers)
+    assert {"rlimits", "the whole cage"} <= missing(layers)
+    assert "setrlimit was refused" in by_name(layers)["rlimits"].remedy
+
+
+def test_where_the_processes_of_a_submission_cannot_be_seen_it_says_so(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Memory is watched, with or without cgroups: a machine without them lacks nothing."""
+    monkeypatch.setattr(doctor.processes, "descendants", lambda pid: set())
+    layer = doctor._memory_watch()
+    assert (layer.present, layer.required) == (False, True)
+    assert "does not tell the children" in layer.detail
+    assert "hidepid" in layer.remedy
+
+
+def test_where_shared_pages_cannot_be_told_apart_it_says_that_they_count_twice(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(doctor, "_is_readable", lambda path: False)
+    layer = doctor._memory_watch()
+    assert layer.present
+    assert "counted more than once" in layer.detail
+
+
 @pytest.mark.parametrize(
     ("name", "program"),
     [
-        ("Landlock", under_filter(CREATE_RULESET, ENOSYS)),
-        ("seccomp", under_filter(PRCTL, EINVAL, SET_SECCOMP)),
+        ("Landlock", WITHOUT_LANDLOCK + EXAMINE),
+        ("seccomp", WITHOUT_SECCOMP + EXAMINE),
     ],
 )
 def test_a_layer_that_is_only_good_to_have_does_not_make_a_machine_unfit(
