@@ -31,7 +31,6 @@ from grader.grading.executor import default_workers
 from grader.grading.journal import Busy
 from grader.grading.records import Settings
 from grader.kernel.cage import find_bubblewrap
-from grader.kernel.doctor import trial
 
 
 def grade(
@@ -117,6 +116,8 @@ def _about_roster(batch: Batch) -> None:
 
 def _require_cage() -> None:
     """Leave where student code would run uncaged, before any of it does."""
+    from grader.kernel.doctor import trial
+
     if find_bubblewrap() is None:
         raise stop(
             "bubblewrap is not installed, and without it student code would run uncaged. "
