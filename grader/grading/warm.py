@@ -92,8 +92,10 @@ class WarmGrader:
                 work, future = item
                 try:
                     future.set_result(work(grader))
-                except Exception as error:  # noqa: BLE001 - told to whoever waits
-                    future.set_exception(error)
+                except BaseException as error:
+                    future.set_exception(error)  # told to whoever waits
+                    if not isinstance(error, Exception):
+                        raise
                 del item, work, future
                 if not settled:
                     settle()
