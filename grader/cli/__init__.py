@@ -13,6 +13,7 @@ import typer
 from grader.cli.check import check
 from grader.cli.console import Stop
 from grader.cli.doctor import doctor
+from grader.cli.export import export
 from grader.cli.grade import grade
 from grader.cli.mark import app as mark
 from grader.cli.release import release
@@ -34,6 +35,7 @@ COMMANDS = (
     doctor,
     release,
     similar,
+    export,
 )
 for _command in COMMANDS:
     app.command()(_command)
