@@ -30,7 +30,7 @@ from grader.feedback.exports import (
 from grader.feedback.exports.sheets import Entry, Filled
 from grader.grading.batch import with_roster
 from grader.grading.files import write_whole
-from grader.grading.worker import REPORT_FILE
+from grader.grading.records import REPORT_FILE
 from grader.report import Report, from_json
 
 Format = Literal["csv", "canvas", "moodle", "gradescope", "junit", "github", "parquet"]
