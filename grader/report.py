@@ -126,6 +126,10 @@ class Late(msgspec.Struct, frozen=True, kw_only=True):
         Hours taken from the grace of the term, and what is left of it then.
     percent
         Share of the points that is lost, in percent.
+    extended, excused
+        Hours by which the student's due date was put off, and whether lateness costs nothing.
+    rule
+        What the course takes for lateness, in a sentence.
     """
 
     due: str
@@ -134,6 +138,9 @@ class Late(msgspec.Struct, frozen=True, kw_only=True):
     grace_used: float
     grace_left: float
     percent: float
+    extended: float = 0.0
+    excused: bool = False
+    rule: Text = {}
 
 
 class CellOutput(msgspec.Struct, frozen=True, kw_only=True):

@@ -24,11 +24,13 @@ from grader.cli.console import (
 from grader.cli.progress import Display, interruptible
 from grader.course.assignment import Assignment
 from grader.course.course import Course
+from grader.course.errors import CourseError
 from grader.feedback import class_table
 from grader.feedback.untrusted import visible
 from grader.grading.batch import Batch, WorkersDie, concerning_all, grade_batch, machine_faults
 from grader.grading.executor import default_workers
 from grader.grading.journal import Busy
+from grader.grading.lateness import Term
 from grader.grading.records import Settings
 from grader.kernel.cage import find_bubblewrap
 
@@ -86,7 +88,9 @@ def grade(
     graded_any = False
     for each in slugs:
         assignment = assignment_of(read, each)
-        chosen = _choose(hand_ins_of(assignment, folder).paths, student or [], folder / each)
+        there = hand_ins_of(assignment, folder).paths
+        _about_times(read, folder, each, there)
+        chosen = _choose(there, student or [], folder / each)
         if not chosen:
             messages.print(f"{each}: no hand-in in {folder / each}", markup=False)
             continue
@@ -103,6 +107,22 @@ def grade(
     if not graded_any:
         raise stop(f"there is no hand-in to grade in {folder}")
     raise typer.Exit(code)
+
+
+def _about_times(course: Course, folder: Path, slug: str, there: Mapping[str, Path]) -> None:
+    """Say whose time is missing where times are noted, and whose hand-in where its time is."""
+    try:
+        term = Term(course, folder)
+        untimed, unfound = term.without_time(slug, there), term.without_hand_in(slug, there)
+    except CourseError as error:
+        raise stop(str(error)) from error
+    for students, problem in (
+        (untimed, f"no time is noted in {term.file(slug).name}, counted as on time"),
+        (unfound, "a time is noted, and there is no hand-in"),
+    ):
+        if students:
+            told = visible(f"{slug}: {problem}: {', '.join(students)}")
+            messages.print(told, style="yellow", markup=False, soft_wrap=True)
 
 
 def _about_roster(batch: Batch) -> None:

@@ -10,15 +10,17 @@ from zoneinfo import ZoneInfo
 import jdatetime
 
 from grader.course.errors import Complaint
-from grader.course.texts import Text, latin_digits, persian_digits
+from grader.course.texts import Text, persian_digits
 
 Calendar = Literal["jalali", "gregorian"]
 
-_WRITTEN = re.compile(
-    r"(?P<year>\d{4})(?P<sep>[/-])(?P<month>\d{1,2})(?P=sep)(?P<day>\d{1,2})"
-    r"(?:[ T]+(?P<hour>\d{1,2}):(?P<minute>\d{2}))?"
+_DAY = r"(?P<year>\d{4})(?P<sep>[/-])(?P<month>\d{1,2})(?P=sep)(?P<day>\d{1,2})"
+_CLOCK = r"(?P<hour>\d{1,2}):(?P<minute>\d{2})"
+_WRITTEN = re.compile(rf"{_DAY}(?:[ T]+{_CLOCK})?")
+_MOMENT = re.compile(
+    rf"{_DAY}[ T]+{_CLOCK}(?::(?P<second>\d{{2}})(?:[.,]\d+)?)?"
+    r"(?P<offset> ?(?:[Zz]|(?P<sign>[+-])(?P<ahead>\d{2}):?(?P<minutes>\d{2})))?"
 )
-_SECONDS = re.compile(r"(?<=\d:\d\d):(?P<seconds>\d{2})(?:\.\d+)?$")
 _YEARS = {"jalali": range(1300, 1500), "gregorian": range(1921, 2121)}
 _EXAMPLE = {"jalali": "1403/10/11 23:59", "gregorian": "2024-12-31 23:59"}
 _MONTHS_FA = "ژانویه فوریه مارس آوریل مه ژوئن ژوئیه اوت سپتامبر اکتبر نوامبر دسامبر".split()
@@ -69,11 +71,7 @@ def read_due(written: str, calendar: Calendar, zone: ZoneInfo) -> dt.datetime:
         if year in _YEARS[other]:
             remedy += f', or set calendar = "{other}" in course.toml'
         raise DateError(Complaint(problem, remedy))
-    try:
-        date = dt.date(year, month, day) if calendar == "gregorian" else _jalali(year, month, day)
-    except ValueError:
-        problem = f'"{written}" names a day that the {calendar} calendar does not have'
-        raise DateError(Complaint(problem, "check the month and the day")) from None
+    date = _date(written, calendar, year, month, day)
     try:
         time = dt.time(hour, minute)
     except ValueError:
@@ -83,32 +81,52 @@ def read_due(written: str, calendar: Calendar, zone: ZoneInfo) -> dt.datetime:
     return max(local, local.replace(fold=1), key=dt.datetime.timestamp)
 
 
-def read_moment(written: str, calendar: Calendar, zone: ZoneInfo) -> dt.datetime:
-    """Return a moment as a system notes it: like a due date, but with its time, to the second.
+def read_moment(written: str, zone: ZoneInfo) -> dt.datetime:
+    """Return the moment at which something came in, as a record of hand-ins writes it.
 
-    ``1403/10/11 23:59:40`` in the course's calendar and time zone, or ISO 8601 with an offset.
+    Parameters
+    ----------
+    written
+        ``1403/10/11 23:59``, ``2024-12-31 23:59:40`` or, with an offset from UTC,
+        ``2024-12-31T20:29:40Z``. The year tells the calendar, the digits may be Persian.
+    zone
+        Time zone of what carries no offset. An hour that the clocks go through
+        twice is the earlier one, in favour of the student.
 
     Raises
     ------
     DateError
-        If `written` is no such moment.
+        If `written` is no date with a time.
     """
-    text = latin_digits(written).strip()
+    match = _MOMENT.fullmatch(written.strip())
+    if match is None:
+        remedy = f'write it like "{_EXAMPLE["jalali"]}" or "{_EXAMPLE["gregorian"]}"'
+        raise DateError(Complaint(f'"{written}" is not a date with a time', remedy))
+    year, month, day = (int(match[part]) for part in ("year", "month", "day"))
+    calendar: Calendar = "jalali" if year in _YEARS["jalali"] else "gregorian"
+    if year not in _YEARS[calendar]:
+        remedy = "write a year of the Jalali or of the Gregorian calendar, in four digits"
+        raise DateError(Complaint(f"{year} is not a year of this century", remedy))
+    date = _date(written, calendar, year, month, day)
     try:
-        moment = dt.datetime.fromisoformat(text)
+        time = dt.time(int(match["hour"]), int(match["minute"]), int(match["second"] or 0))
+        if match["offset"]:
+            ahead = dt.timedelta(hours=int(match["ahead"] or 0), minutes=int(match["minutes"] or 0))
+            offset = dt.timezone(-ahead if match["sign"] == "-" else ahead)
+            return dt.datetime.combine(date, time, tzinfo=offset).astimezone(zone)
     except ValueError:
-        moment = None
-    if moment is not None and moment.tzinfo is not None:
-        return moment.astimezone(zone)
-    seconds = _SECONDS.search(text)
-    plain = text[: seconds.start()] if seconds else text
-    if seconds and int(seconds["seconds"]) > 59:
-        raise DateError(Complaint(f'"{written}" is not a time', "seconds go from 00 to 59"))
-    if ":" not in plain:
-        example = f'write it like "{_EXAMPLE[calendar]}"'
-        raise DateError(Complaint(f'"{written}" does not say the time of day', example))
-    minute = read_due(plain, calendar, zone)
-    return minute + dt.timedelta(seconds=int(seconds["seconds"]) if seconds else 0)
+        problem = f'"{written}" names no time of day'
+        raise DateError(Complaint(problem, "write 00:00:00 to 23:59:59")) from None
+    local = dt.datetime.combine(date, time, tzinfo=zone)
+    return min(local, local.replace(fold=1), key=dt.datetime.timestamp)
+
+
+def _date(written: str, calendar: Calendar, year: int, month: int, day: int) -> dt.date:
+    try:
+        return dt.date(year, month, day) if calendar == "gregorian" else _jalali(year, month, day)
+    except ValueError:
+        problem = f'"{written}" names a day that the {calendar} calendar does not have'
+        raise DateError(Complaint(problem, "check the month and the day")) from None
 
 
 def date_text(moment: dt.datetime, calendar: Calendar) -> Text:

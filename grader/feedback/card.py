@@ -200,6 +200,15 @@ class ShownCheck:
         return self._curves.labelled(language.plain("curves.picture", names=names))
 
 
+def _about(late: Late) -> str:
+    """Return the key of the sentence about lateness that fits."""
+    if late.excused:
+        return "late_excused"
+    if late.percent > 0:
+        return "late_cost" if late.grace_used > 0 else "late_beyond"
+    return "late_graced" if late.grace_used > 0 else "late_free"
+
+
 def _place_in(difference: Difference) -> list[int] | None:
     """Return row and column of the worst element in the heat map, None when it is not in it."""
     if difference.worst is None or not difference.heatmap:
@@ -306,15 +315,32 @@ class Card:
         code = Markup('<code dir="ltr">{}</code>').format(name)
         return language.word(f"found.{how}", name=code)
 
-    @property
-    def lateness(self) -> str | None:
-        """The sentence about lateness that fits; None when there is nothing to say."""
-        late = self.report.late
-        if late is None or late.hours <= 0:
-            return None
+    def lateness(self, language: Language) -> list[Markup]:
+        """Return what is to be said about lateness, sentence by sentence, and how it was worked out."""
+        late, score = self.report.late, self.report.score
+        if late is None:
+            return []
+        said = []
+        if late.extended > 0:
+            said.append(language.word("score.late_extended", hours=late.extended))
+        if late.hours <= 0:
+            return said
+        figures = {
+            "hours": late.hours,
+            "used": late.grace_used,
+            "left": late.grace_left,
+            "percent": late.percent,
+        }
+        said.append(language.word(f"score.{_about(late)}", **figures))
         if late.percent > 0:
-            return "late_cost"
-        return "late_graced" if late.grace_used > 0 else "late_free"
+            said.append(language.say(late.rule))
+            earned = round(score.points + score.bonus, 2)
+            said.append(
+                language.word(
+                    "score.late_sum", percent=late.percent, earned=earned, penalty=score.penalty
+                )
+            )
+        return said
 
     def score_picture(self, language: Language) -> Markup:
         """Return the bar of decided, pending and missed points."""

@@ -16,6 +16,7 @@ from grader.course.course import Course
 from grader.course.errors import Complaint, Problems, did_you_mean
 from grader.course.roster import Roster, normal_id
 from grader.course.rubric import Criterion
+from grader.course.table import Columns, read_table
 from grader.course.texts import latin_digits
 from grader.feedback.gradebook import safe_cell
 from grader.grading.marks import Book, CriterionMark, PartMarks
@@ -37,7 +38,13 @@ COLUMNS = (
     *("student", "name", "question", "part", "criterion", "what_earns_it", "max_points"),
     *("points", "comment", "marker", "answer", "answer_id"),
 )
-NEEDED = ("student", "question", "part", "criterion", "points")
+_NEEDED = ("student", "question", "part", "criterion", "points")
+SHEET = Columns(
+    required=_NEEDED,
+    optional=tuple(column for column in COLUMNS if column not in _NEEDED),
+    unreadable="name the sheet to import",
+    missing="take the first line of `grader mark export`",
+)
 LONGEST = 30_000
 """Characters of one answer on a sheet: a spreadsheet's cell holds 32,767."""
 
@@ -193,7 +200,7 @@ def read_sheet(
     places = rubric_places(assignment)
     known = {normal_id(student): student for student in students}
     found = []
-    for number, row in _table(file, problems):
+    for number, row in read_table(file, SHEET, problems):
         line = _line(row, places, known, file, number, marker)
         if isinstance(line, Line):
             found.append(line)
@@ -261,46 +268,6 @@ def _plain_cell(text: str) -> str:
     """A cell without the apostrophe that kept it from being a formula."""
     stripped = text.strip()
     return stripped[1:] if safe_cell(stripped[1:]) == stripped and stripped else stripped
-
-
-def _table(file: Path, problems: Problems) -> Iterator[tuple[int, dict[str, str]]]:
-    try:
-        text = file.read_bytes().decode("utf-8-sig")
-    except OSError as error:
-        complaint = Complaint(f"cannot be read: {error.strerror}", "name the sheet to import")
-        problems.add(file, "", complaint)
-        return
-    except UnicodeDecodeError:
-        remedy = 'save it as "CSV UTF-8" in the spreadsheet'
-        problems.add(file, "", Complaint("these bytes are not UTF-8 text", remedy))
-        return
-    separator = max(",;\t", key=text.partition("\n")[0].count)
-    csv.field_size_limit(1 << 20)
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
-    columns: list[str] | None = None
-    ended = 0
-    try:
-        for raw in reader:
-            begun, ended = ended + 1, reader.line_num  # an answer may go over many lines
-            if columns is None:
-                columns = [field.strip().lower() for field in raw]
-                missing = [name for name in NEEDED if name not in columns]
-                for name in missing:
-                    remedy = "take the first line of `grader mark export`"
-                    complaint = Complaint(f'there is no column "{name}"', remedy)
-                    problems.add(file, "", complaint, line=reader.line_num)
-                if missing:
-                    return
-            elif any(field.strip() for field in raw):
-                short = [""] * (len(columns) - len(raw))
-                yield begun, dict(zip(columns, [*raw, *short], strict=False))
-    except csv.Error as error:
-        complaint = Complaint(f"not valid CSV: {error}", "look for a double quote without its pair")
-        problems.add(file, "", complaint, line=reader.line_num)
-        return
-    if columns is None:
-        complaint = Complaint("this file is empty", "fill in a sheet of `grader mark export`")
-        problems.add(file, "", complaint, line=1)
 
 
 class Disagreement(msgspec.Struct, frozen=True):
