@@ -16,8 +16,8 @@ from grader.notebook.naming import (
     Attempt,
     attempt_of,
     folder_name,
+    is_plain_id,
     likeness,
-    plain_id,
     student_by,
     student_of,
 )
@@ -152,7 +152,7 @@ def _entries(root: Path, slug: str, names: Sequence[str]) -> tuple[list[_File], 
 
 def _speaks(stem: str, student: str, slug: str) -> bool:
     """Whether a name tells by itself whose it is: it bears the assignment's, or is a plain id."""
-    return likeness(stem, slug) < NOTHING_ALIKE or plain_id(student)
+    return likeness(stem, slug) < NOTHING_ALIKE or (stem == student and is_plain_id(stem))
 
 
 def _bears_its_id_plainly(group: Collection[_File]) -> bool:

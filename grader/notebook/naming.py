@@ -71,9 +71,9 @@ def attempt_of(stem: str) -> tuple[str, Attempt]:
     return stem, (version, copy)
 
 
-def plain_id(student: str) -> bool:
-    """Whether `student` is an id as rosters have them, which no file is called by chance."""
-    return _PLAIN_ID.fullmatch(student) is not None
+def is_plain_id(stem: str) -> bool:
+    """Whether `stem` is an id as rosters have them, and not the name of some homework."""
+    return _PLAIN_ID.fullmatch(stem) is not None and "hw" not in pieces(stem)
 
 
 def student_by(names: Sequence[str], stem: str, slug: str) -> str | None:
@@ -152,11 +152,11 @@ def student_of(stem: str, slug: str) -> str:
     """
     stem = unicodedata.normalize("NFC", stem)
     bare, _ = without_copy_marks(stem)
-    if likeness(bare, slug) == NOTHING_ALIKE:
-        return bare
     numbers: list[str] = sorted(_STUDENT_NUMBER.findall(_latin_digits(bare)), key=len)
     if numbers:
         return numbers[-1]
+    if likeness(bare, slug) == NOTHING_ALIKE:
+        return bare
     rest = _cut(bare, pieces(slug)) or _cut(bare, short_name(slug))
     return rest or stem
 
