@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from decimal import Decimal
 from typing import Any, Literal, TypeVar, cast
 
@@ -21,6 +21,7 @@ from grader.checks.scoring import Judged
 from grader.checks.subject import Subject
 from grader.course.assignment import Assignment
 from grader.course.messages import say
+from grader.kernel.transcript import NotAsked
 from grader.report import CheckResult, Text, Verdict
 
 T = TypeVar("T")
@@ -56,8 +57,10 @@ class Judge:
         """A judge that runs the public checks only; hidden ones wait for the grading."""
         return Judge(self.assignment, self._session, self.checks, self._calls, with_hidden=False)
 
-    def judge(self, subject: Subject) -> tuple[list[Judged], list[Trouble]]:
-        """Run every check on `subject`.
+    def judge(
+        self, subject: Subject, functions: Container[str] | None = None
+    ) -> tuple[list[Judged], list[Trouble]]:
+        """Run every check on `subject`, or those of the named functions.
 
         Those that show their evidence come first: what student code learns of a hidden
         check's inputs and keeps, in a file or a variable, finds no way onto the card.
@@ -67,9 +70,17 @@ class Judge:
         items = self._session.items
         judged: dict[int, Judged] = {}
         troubles: list[Trouble] = []
-        order = sorted(range(len(items)), key=lambda place: self.checks[place].hidden)
+        chosen = [
+            place
+            for place, check in enumerate(self.checks)
+            if functions is None or check.function in functions
+        ]
+        order = sorted(chosen, key=lambda place: self.checks[place].hidden)
         for place, next_place in zip(order, [*order[1:], *order[:1]], strict=True):
-            item, check, following = items[place], self.checks[place], items[next_place]
+            item, check = items[place], self.checks[place]
+            following: pytest.Item | None = items[next_place]
+            if following is item:  # a check that followed itself would keep its own fixtures
+                following = next((other for other in items if other is not item), None)
             if check.hidden and not self._with_hidden:
                 judged[place] = self._postponed(check)
                 continue
@@ -84,10 +95,22 @@ class Judge:
                 text = "".join(traceback.format_exception(error))
                 troubles.append(Trouble(check.id, text[-8000:]))
         subject.forks.end()
-        return [judged[place] for place in range(len(items))], troubles
+        return [judged[place] for place in chosen], troubles
+
+    def merged(self, earlier: Sequence[Judged], judged: Sequence[Judged]) -> list[Judged] | None:
+        """Return what each check came to, now or earlier; None if one was never judged."""
+        found = {each.result.id: each for each in (*earlier, *judged)}
+        if any(check.id not in found for check in self.checks):
+            return None
+        return [
+            msgspec.structs.replace(
+                found[check.id], question=check.question, part=check.part, weight=check.weight
+            )
+            for check in self.checks
+        ]
 
     def _run(
-        self, item: pytest.Item, check: Check, following: pytest.Item
+        self, item: pytest.Item, check: Check, following: pytest.Item | None
     ) -> tuple[Judged, BaseException | None]:
         """Run one check once; return its result and what it raised."""
         self._calls.clear()
@@ -96,7 +119,7 @@ class Judge:
         seconds = time.perf_counter() - started
         failure = next((c.excinfo for c in self._calls if c.excinfo is not None), None)
         error = None if failure is None else failure.value
-        if isinstance(error, KeyboardInterrupt):
+        if isinstance(error, (KeyboardInterrupt, NotAsked)):
             raise error
         record = plugin.record_of(item) or Record(hidden=check.hidden)
         plugin.forget(item)

@@ -12,6 +12,7 @@ import typer
 
 from grader.cli.check import check
 from grader.cli.console import Stop
+from grader.cli.diff import diff
 from grader.cli.doctor import doctor
 from grader.cli.export import export
 from grader.cli.grade import grade
@@ -31,6 +32,7 @@ app = typer.Typer(
 
 COMMANDS = (
     grade,
+    diff,
     check,
     doctor,
     release,

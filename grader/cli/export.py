@@ -28,7 +28,7 @@ from grader.feedback.exports import (
     workflow_commands,
 )
 from grader.feedback.exports.sheets import Entry, Filled
-from grader.grading.batch import with_roster
+from grader.grading.class_files import with_roster
 from grader.grading.files import write_whole
 from grader.grading.records import REPORT_FILE
 from grader.report import Report, from_json

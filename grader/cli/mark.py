@@ -21,7 +21,7 @@ from grader.course.assignment import Assignment
 from grader.course.course import Course
 from grader.course.errors import CourseError, Problems
 from grader.course.roster import read_roster
-from grader.grading.batch import renew
+from grader.grading.class_files import renew
 from grader.grading.files import write_whole
 from grader.grading.journal import Busy
 from grader.grading.marks import Book, read_book, write_book

@@ -12,43 +12,32 @@ import traceback
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, wait
-from hashlib import sha256
+from functools import partial
 from pathlib import Path
 from statistics import median
 
 import msgspec
 
-from grader.checks.scoring import total_of
 from grader.course.assignment import Assignment
-from grader.course.course import FILE as COURSE_FILE
 from grader.course.course import Course
 from grader.course.errors import CourseError
-from grader.course.roster import Roster, normal_id, read_roster
-from grader.feedback import (
-    StudentSummary,
-    render_card,
-    render_index,
-    summarise,
-    write_gradebook,
-)
+from grader.feedback import StudentSummary
+from grader.grading.class_files import renew_cards, write_class
 from grader.grading.content import Content, content_of
 from grader.grading.decided import Decided
 from grader.grading.executor import LocalWorkers
-from grader.grading.files import write_whole
-from grader.grading.journal import ClassWritten, Finished, Journal, Material, past_seconds
-from grader.grading.material import engine_hash, material_of
+from grader.grading.journal import Finished, Journal, Material, past_seconds
+from grader.grading.material import material_of
 from grader.grading.records import (
     CARD_FILE,
     REPORT_FILE,
-    TROUBLE_FILE,
-    Files,
+    Earlier,
+    Made,
     Outcome,
     Settings,
     Task,
-    occasion,
     write_files,
 )
-from grader.report import from_json, rounded, to_json
 
 ATTEMPTS = 4
 """How often a hand-in is tried whose worker process dies under it."""
@@ -56,8 +45,6 @@ DEATHS = 20
 """How many workers may die one after another, with no report in between."""
 _GLANCE_SECONDS = 0.5
 """How often whoever watches is told that work goes on."""
-GRADEBOOK_FILE = "gradebook.csv"
-INDEX_FILE = "index.html"
 
 
 def concerning_all() -> tuple[type[Exception], ...]:
@@ -173,21 +160,26 @@ def grade_batch(
         tasks = [Task(s, path) for s, path in submissions.items() if s not in held]
         watcher.begun(len(tasks), len(unchanged))
         stop = stop or threading.Event()
-        work = _Work(settings, watcher, stop, journal) if tasks else None
+        work = None
+        if tasks:
+            changed = {} if force else _changed(journal, material, contents, tasks)
+            earlier = partial(_earlier, journal, folder, changed)
+            work = _Work(settings, watcher, stop, journal, earlier)
         if work is not None:
             if material.whole not in journal.materials:
                 journal.append(material)
             count = min(workers, len(tasks))
             pool = executor(count, journal.scratch)
             try:
-                for outcome in work.outcomes(pool, longest_first(tasks, journal), count):
-                    stamp = decided.stamp(outcome.student)
-                    _keep(journal, folder, material, contents[outcome.student], outcome, stamp)
-                    watcher.finished(outcome)
+                for made in work.made(pool, longest_first(tasks, journal), count):
+                    student = made.outcome.student
+                    stamp = decided.stamp(student)
+                    _keep(journal, folder, material, contents[student], made, stamp)
+                    watcher.finished(made.outcome)
             finally:
                 pool.shutdown(wait=True, cancel_futures=True)
-        _renew(course, assignment, folder, journal, decided)
-        summaries = _write_class(course, assignment, folder, journal)
+        renew_cards(course, assignment, folder, journal, decided)
+        summaries = write_class(course, assignment, folder, journal)
         if work is None:
             return Batch([], unchanged, [], [], summaries)
         return Batch(work.done, unchanged, work.lost, work.left, summaries)
@@ -218,6 +210,46 @@ def _unchanged(
     ]
 
 
+def _changed(
+    journal: Journal,
+    material: Material,
+    contents: Mapping[str, Content],
+    tasks: Sequence[Task],
+) -> dict[str, frozenset[str]]:
+    """Return which check functions are to be judged again for whom nothing else has changed."""
+    changed = {}
+    for task in tasks:
+        past = journal.finished.get(task.student)
+        if past is None or past.has_error or past.content != contents[task.student].hash:
+            continue
+        before = journal.materials.get(past.material)
+        if before is not None and before.run == material.run:
+            changed[task.student] = frozenset(
+                name for name, own in material.checks.items() if before.checks.get(name) != own
+            )
+    return changed
+
+
+def _earlier(
+    journal: Journal, folder: Path, changed: Mapping[str, frozenset[str]], student: str
+) -> Earlier | None:
+    """Return what there is to judge changed checks from, None if the notebook has to run."""
+    path = folder / student / REPORT_FILE
+    past = journal.finished.get(student)
+    if student not in changed or past is None or not path.is_file():
+        return None
+    kept = journal.kept(student)
+    label = _label(past.content, past.material)
+    if kept is None or not kept.startswith(label):
+        return None
+    return Earlier(kept[len(label) :], path.read_bytes(), changed[student])
+
+
+def _label(content: str, material: str) -> bytes:
+    """What a kept run begins with, for it may be of an earlier hand-in or material."""
+    return f"{content} {material}\n".encode()
+
+
 def longest_first(tasks: Sequence[Task], journal: Journal) -> list[Task]:
     """Order tasks so that no long one is left for the end; those never graded are taken as usual."""
     past = past_seconds(journal)
@@ -229,7 +261,12 @@ class _Work:
     """Hands tasks to an executor, and tries again what its worker did not survive."""
 
     def __init__(
-        self, settings: Settings, watcher: Watcher, stop: threading.Event, journal: Journal
+        self,
+        settings: Settings,
+        watcher: Watcher,
+        stop: threading.Event,
+        journal: Journal,
+        earlier: Callable[[str], Earlier | None],
     ) -> None:
         from grader.grading import worker  # takes its time: only if there is something to grade
 
@@ -239,6 +276,7 @@ class _Work:
         self.settings = msgspec.structs.replace(settings, begun=begun)
         self.watcher = watcher
         self.stop = stop
+        self.earlier = earlier
         self.done: list[Outcome] = []
         self.lost: list[str] = []
         self.left: list[str] = []
@@ -246,10 +284,10 @@ class _Work:
         self._deaths: dict[str, int] = {}
         self._in_vain = 0
         self._reasons: dict[str, str] = {}
-        self._running: dict[Future[Outcome], Task] = {}
+        self._running: dict[Future[Made], Task] = {}
 
-    def outcomes(self, executor: Executor, tasks: Sequence[Task], ahead: int) -> Iterator[Outcome]:
-        """Yield each outcome once, with at most `ahead` tasks in the workers' hands."""
+    def made(self, executor: Executor, tasks: Sequence[Task], ahead: int) -> Iterator[Made]:
+        """Yield what is made of each task, once, with at most `ahead` tasks in the workers' hands."""
         self._waiting.extend(tasks)
         while self._running or self._waiting:
             if self.stop.is_set():
@@ -257,20 +295,26 @@ class _Work:
                 self._waiting.clear()
             while self._waiting and len(self._running) < ahead:
                 task = self._waiting.popleft()
-                self._running[executor.submit(self.worker.grade_one, self.settings, task)] = task
+                self._running[self._begin(executor, task)] = task
                 self.watcher.started(task)
             ready, _ = wait(self._running, _GLANCE_SECONDS, FIRST_COMPLETED)
             if not ready:
                 self.watcher.glance()
             for future in ready:
-                outcome = self._result(executor, future, self._running.pop(future))
-                if outcome is not None:
-                    self.done.append(outcome)
-                    yield outcome
+                made = self._result(executor, future, self._running.pop(future))
+                if made is not None:
+                    self.done.append(made.outcome)
+                    yield made
 
-    def _result(self, executor: Executor, future: Future[Outcome], task: Task) -> Outcome | None:
+    def _begin(self, executor: Executor, task: Task) -> Future[Made]:
+        earlier = self.earlier(task.student)
+        if earlier is None:
+            return executor.submit(self.worker.grade_one, self.settings, task)
+        return executor.submit(self.worker.regrade_one, self.settings, task, earlier)
+
+    def _result(self, executor: Executor, future: Future[Made], task: Task) -> Made | None:
         try:
-            outcome = future.result()
+            made = future.result()
         except concerning_all():
             raise
         except BrokenExecutor:
@@ -282,7 +326,7 @@ class _Work:
             self._give_up(executor, task, "".join(traceback.format_exception(error)))
             return None
         self._in_vain = 0
-        return outcome
+        return made
 
     def _bury(self, executor: Executor, task: Task) -> None:
         """Lay a worker's death to the hand-in that it was at, if it had begun it."""
@@ -319,11 +363,14 @@ def _keep(
     folder: Path,
     material: Material,
     content: Content,
-    outcome: Outcome,
+    made: Made,
     decided: str,
 ) -> None:
     """Write a report and then the line that says so."""
-    write_files(folder / outcome.student, outcome.files)
+    outcome = made.outcome
+    label = _label(content.hash, material.whole)
+    journal.keep(outcome.student, None if made.kept is None else label + made.kept)
+    write_files(folder / outcome.student, made.files)
     journal.append(
         Finished(
             student=outcome.student,
@@ -336,114 +383,3 @@ def _keep(
             decided=decided,
         )
     )
-
-
-def renew(course: Course, assignment: Assignment, submissions: Path, reports: Path) -> int:
-    """Reckon up anew what marks and hand-in times have changed since; return how many cards.
-
-    Raises
-    ------
-    CourseError
-        If the marks, the hand-in times or the roster cannot be read.
-    Busy
-        If a batch works on the same reports.
-    """
-    folder = reports / assignment.slug
-    decided = Decided(course, assignment, submissions)
-    if not folder.is_dir():
-        return 0
-    with Journal(folder) as journal:
-        renewed = _renew(course, assignment, folder, journal, decided)
-        _write_class(course, assignment, folder, journal)
-    return renewed
-
-
-def _renew(
-    course: Course, assignment: Assignment, folder: Path, journal: Journal, decided: Decided
-) -> int:
-    when = occasion(course, assignment)
-    renewed = 0
-    for student, past in list(journal.finished.items()):
-        stamp = decided.stamp(student)
-        path = folder / student / REPORT_FILE
-        if past.decided == stamp or not path.is_file():
-            continue
-        report = decided.applied(from_json(path.read_bytes()))
-        card = render_card(report, occasion=when).encode()
-        troubles = path.with_name(TROUBLE_FILE)
-        kept = troubles.read_bytes() if troubles.is_file() else None
-        write_files(path.parent, Files(report=to_json(report), card=card, troubles=kept))
-        summary = summarise(report)
-        journal.append(msgspec.structs.replace(past, summary=summary, decided=stamp))
-        renewed += 1
-    return renewed
-
-
-def _all_summaries(folder: Path, journal: Journal) -> list[StudentSummary]:
-    """Summaries of all students with a report, also of reports that the journal does not know."""
-    found = {student: past.summary for student, past in journal.finished.items()}
-    there = {path.parent.name: path for path in folder.glob(f"*/{REPORT_FILE}")}
-    for student, path in there.items():
-        if student not in found:
-            try:
-                found[student] = summarise(from_json(path.read_bytes()))
-            except msgspec.DecodeError:
-                continue  # written by another version: the next grading replaces it
-    return [found[student] for student in sorted(found) if student in there]
-
-
-def with_roster(
-    assignment: Assignment, roster: Roster, found: Sequence[StudentSummary]
-) -> list[StudentSummary]:
-    """Put names to hand-ins, and a line for each student of the roster who handed nothing in."""
-    students = {student.id: student for student in roster.students}
-    named = []
-    for summary in found:
-        student = students.pop(normal_id(summary.student), None)
-        named.append(
-            msgspec.structs.replace(summary, on_roster=False)
-            if student is None
-            else msgspec.structs.replace(summary, name=student.name, section=student.section)
-        )
-    nothing = _nothing(assignment)
-    named += [
-        msgspec.structs.replace(nothing, student=s.id, name=s.name, section=s.section)
-        for s in students.values()
-    ]
-    return sorted(named, key=lambda summary: summary.student)
-
-
-def _nothing(assignment: Assignment) -> StudentSummary:
-    return StudentSummary(
-        assignment=assignment.slug,
-        title=assignment.title,
-        student="",
-        has_notebook=False,
-        score=total_of([], rounded(assignment.points)),
-        parts=[],
-        findings=[],
-        failing_cells=0,
-        warnings=0,
-        run_seconds=0.0,
-        handed_in=False,
-    )
-
-
-def _write_class(
-    course: Course, assignment: Assignment, folder: Path, journal: Journal
-) -> list[StudentSummary]:
-    """Write the gradebook and the class page, unless they hold all; return the summaries."""
-    summaries = _all_summaries(folder, journal)
-    made_of = sha256((course.root / COURSE_FILE).read_bytes())
-    made_of.update(engine_hash().encode())
-    if course.roster is not None:
-        summaries = with_roster(assignment, read_roster(course.roster, course.root), summaries)
-        made_of.update(course.roster.read_bytes())
-    files = (folder / GRADEBOOK_FILE, folder / INDEX_FILE)
-    if journal.class_written == made_of.hexdigest() and all(path.is_file() for path in files):
-        return summaries
-    write_gradebook(summaries, files[0])
-    page = render_index(summaries, occasion=occasion(course, assignment))
-    write_whole(files[1], page.encode())
-    journal.append(ClassWritten(material=made_of.hexdigest()))
-    return summaries

@@ -23,9 +23,10 @@ from typing import IO, Self
 import msgspec
 
 from grader.feedback.class_summary import StudentSummary
-from grader.grading.files import write_whole
+from grader.grading.files import remove_drafts, write_whole
 
 FOLDER = ".grading"
+RUNS = "runs"
 JOURNAL = "journal.jsonl"
 LOCK = "lock"
 _SCRATCH = "karnameh-batch-"
@@ -188,6 +189,23 @@ class Journal:
                 file.write(b"\n")
                 file.flush()
         return file
+
+    def keep(self, student: str, data: bytes | None) -> None:
+        """Keep what a changed check may be judged from; only this user can read it."""
+        runs = self._home / RUNS
+        runs.mkdir(mode=0o700, exist_ok=True)
+        if data is None:
+            (runs / student).unlink(missing_ok=True)
+        else:
+            remove_drafts(runs / student)
+            write_whole(runs / student, data)
+
+    def kept(self, student: str) -> bytes | None:
+        """Return what was kept of a student's run."""
+        try:
+            return (self._home / RUNS / student).read_bytes()
+        except FileNotFoundError:
+            return None
 
     def append(self, record: Material | Finished | ClassWritten) -> None:
         """Add a record; once this returns, it outlives this process."""

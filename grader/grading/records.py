@@ -42,6 +42,24 @@ class Task(msgspec.Struct, frozen=True):
     path: Path
 
 
+class Earlier(msgspec.Struct, frozen=True):
+    """A graded hand-in of which some checks have changed.
+
+    Attributes
+    ----------
+    kept
+        What was kept of its run.
+    report
+        Its ``report.json``.
+    functions
+        The check functions to judge again.
+    """
+
+    kept: bytes
+    report: bytes
+    functions: frozenset[str]
+
+
 class Files(msgspec.Struct, frozen=True):
     """What stands in one student's folder of reports."""
 
@@ -51,13 +69,26 @@ class Files(msgspec.Struct, frozen=True):
 
 
 class Outcome(msgspec.Struct, frozen=True):
-    """What a worker makes of one hand-in."""
+    """What came of one hand-in."""
 
     student: str
     summary: StudentSummary
     seconds: float
     has_error: bool
+
+
+class Made(msgspec.Struct, frozen=True):
+    """What a worker makes of one hand-in.
+
+    Attributes
+    ----------
+    kept
+        What a changed check can be judged from later; None if there is nothing.
+    """
+
+    outcome: Outcome
     files: Files
+    kept: bytes | None
 
 
 def occasion(course: Course, assignment: Assignment) -> Occasion:

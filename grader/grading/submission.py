@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable, Mapping, Sequence
+import zlib
+from collections.abc import Callable, Container, Mapping, Sequence
 from decimal import Decimal
 from pathlib import Path, PurePosixPath
 from typing import Any, Self
@@ -20,10 +21,12 @@ from grader.checks.subject import Subject
 from grader.course.assignment import Assignment
 from grader.course.messages import say
 from grader.grading import notices
+from grader.grading.kept import again, keep, unpacked
 from grader.grading.records import KernelName
 from grader.kernel.cold import ColdKernel
 from grader.kernel.forked import ForkedKernel
 from grader.kernel.run import Kernel, Run, process_limits, run_notebook
+from grader.kernel.transcript import NotAsked, Turn
 from grader.kernel.zygotes import Zygote, ZygoteError
 from grader.notebook import (
     Found,
@@ -59,10 +62,19 @@ ATTEMPTS = 6
 
 
 class Graded(msgspec.Struct, frozen=True):
-    """One hand-in graded: its report, and the tracebacks of checks that failed by themselves."""
+    """One hand-in graded.
+
+    Attributes
+    ----------
+    troubles
+        Tracebacks of checks that failed by themselves.
+    kept
+        What it takes to judge a changed check later without running the notebook again.
+    """
 
     report: Report
     troubles: list[Trouble]
+    kept: bytes | None = None
 
 
 class Grader:
@@ -160,6 +172,8 @@ class Grader:
         )
         with run:
             judging = time.perf_counter()
+            answers: dict[bytes, bytes] = {}
+            run.turns = lambda shared: Turn(answers, shared=shared)
             subject = Subject(self.assignment, student, submission.notebook, run)
             judged, troubles = self._judge.judge(subject)
             judged_seconds = time.perf_counter() - judging
@@ -184,7 +198,47 @@ class Grader:
                 total=round(time.perf_counter() - started, 4),
             ),
         )
-        return Graded(without_secrets(report, everywhere=bool(secrets)), troubles)
+        kept = keep(run, answers, judged)
+        return Graded(without_secrets(report, everywhere=bool(secrets)), troubles, kept)
+
+    def regrade(
+        self, student: str, path: Path, data: bytes, earlier: Report, functions: Container[str]
+    ) -> Graded:
+        """Judge the named check functions again, from what was kept; all else stays as it was.
+
+        Where they ask what was not asked then, the hand-in is graded from the start.
+        """
+        started = time.perf_counter()
+        try:
+            kept = unpacked(data)
+            submission = read_notebook(find_notebook(path, self.assignment.slug).notebook)
+        except (Unreadable, msgspec.DecodeError, zlib.error):
+            return self.grade(student, path)
+        run = kept.run(submission.notebook, self.assignment.limits)
+        subject = Subject(self.assignment, student, submission.notebook, run)
+        try:
+            judged, troubles = self._judge.judge(subject, functions)
+        except NotAsked:
+            return self.grade(student, path)
+        unsure = run.shared and any(each.verdict != "passed" for each in judged)
+        merged = self._judge.merged(kept.judged, judged)
+        if run.missed or unsure or merged is None:
+            return self.grade(student, path)
+        seconds = replace(earlier.seconds, total=round(time.perf_counter() - started, 4))
+        report = self._report(
+            student,
+            earlier.notebook,
+            merged,
+            cells=earlier.cells,
+            notices_=earlier.warnings,
+            hashes={"submission": submission.sha256},
+            cage=run.layers,
+            seconds=seconds,
+            versions=earlier.provenance.versions,
+        )
+        secrets = secrets_left(run.notebook)
+        graded = without_secrets(report, everywhere=bool(secrets))
+        return Graded(graded, troubles, again(data, merged))
 
     def lost(self, student: str, path: Path, reason: str) -> Graded:
         """Report a hand-in that could not be graded for `reason`: the grader's fault, not theirs."""
@@ -251,8 +305,10 @@ class Grader:
         hashes: dict[str, str],
         cage: list[str],
         seconds: Seconds,
+        versions: Mapping[str, str] | None = None,
     ) -> Report:
         late = self._late(student)
+        found = versions or (self._versions() if cage else {})
         score, questions = score_assignment(
             self.assignment,
             judged,
@@ -271,7 +327,7 @@ class Grader:
             cells=cells,
             warnings=notices_,
             provenance=Provenance(
-                versions={"grader": __version__, **(self._versions() if cage else {})},
+                versions={"grader": __version__, **found},
                 seeds={"notebook": SEED},
                 limits={name: float(getattr(limits, name)) for name in limits.__struct_fields__},
                 hashes={**hashes, **self._sources},

@@ -11,7 +11,7 @@ import gc
 import queue
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from concurrent.futures import Future
 from pathlib import Path
 from typing import Self
@@ -22,7 +22,7 @@ from grader.course.assignment import Assignment
 from grader.grading.records import KernelName
 from grader.grading.submission import Graded, Grader
 from grader.kernel.zygotes import Zygote
-from grader.report import Late
+from grader.report import Late, Report
 
 _GROWTH = 1.5
 """How many times as many objects as at the start there may be before they are collected."""
@@ -47,6 +47,8 @@ class WarmGrader:
         Whose checks to run.
     kernel, caged, marks, late
         As :class:`~grader.grading.submission.Grader` takes them.
+    early
+        Start the zygote while the checks are collected, rather than when a notebook is to run.
     """
 
     def __init__(
@@ -57,7 +59,9 @@ class WarmGrader:
         caged: bool = True,
         marks: Callable[[str], Marks] | None = None,
         late: Callable[[str], Late | None] | None = None,
+        early: bool = True,
     ) -> None:
+        self._early = early and kernel == "forked"
         self._assignment = assignment
         self._options = (kernel, caged, marks, late)
         self._tasks: queue.SimpleQueue[tuple[_Work, Future[Graded]] | None] = queue.SimpleQueue()
@@ -70,7 +74,7 @@ class WarmGrader:
     def _hold(self) -> None:
         self._zygote: Zygote | None = None
         try:
-            if self._options[0] == "forked":  # it imports while the checks are collected
+            if self._early:  # it imports while the checks are collected
                 self._zygote = Zygote(caged=self._options[1], wait=False)
             run_session(self._assignment, self._serve)
         except BaseException as error:  # noqa: BLE001 - told to whoever waits
@@ -112,6 +116,12 @@ class WarmGrader:
             What concerns every hand-in; nothing that one of them holds.
         """
         return self._do(lambda grader: grader.grade(student, path))
+
+    def regrade(
+        self, student: str, path: Path, kept: bytes, earlier: Report, functions: Container[str]
+    ) -> Graded:
+        """Judge the named check functions of one hand-in again, from what was kept of it."""
+        return self._do(lambda grader: grader.regrade(student, path, kept, earlier, functions))
 
     def lost(self, student: str, path: Path, reason: str) -> Graded:
         """Report a hand-in that could not be graded for `reason`."""

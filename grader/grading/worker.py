@@ -16,17 +16,17 @@ from grader.course.assignment import read_assignment
 from grader.course.course import read_course
 from grader.feedback import Occasion, render_card, summarise
 from grader.grading.decided import Decided
-from grader.grading.records import Files, Outcome, Settings, Task, occasion
+from grader.grading.records import Earlier, Files, Made, Outcome, Settings, Task, occasion
 from grader.grading.submission import Graded
 from grader.grading.warm import WarmGrader
 from grader.notebook import redact
-from grader.report import to_json
+from grader.report import from_json, to_json
 
 
 class _Warm:
     """What a process keeps between two hand-ins of one batch."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, *, early: bool) -> None:
         course = read_course(settings.root)
         assignment = read_assignment(course, settings.slug)
         self.occasion = occasion(course, assignment)
@@ -37,6 +37,7 @@ class _Warm:
             caged=settings.caged,
             marks=decided.marks,
             late=decided.late,
+            early=early,
         )
         atexit.register(self.grader.close)
 
@@ -44,13 +45,19 @@ class _Warm:
 _warm: dict[Settings, _Warm] = {}
 
 
-def _ready(settings: Settings) -> _Warm:
+def _ready(settings: Settings, *, early: bool = True) -> _Warm:
     if settings not in _warm:
-        _warm[settings] = _Warm(settings)
+        _warm[settings] = _Warm(settings, early=early)
     return _warm[settings]
 
 
-def grade_one(settings: Settings, task: Task) -> Outcome:
+def _begin(settings: Settings, task: Task) -> float:
+    if settings.begun is not None:
+        (settings.begun / task.student).touch()
+    return time.perf_counter()
+
+
+def grade_one(settings: Settings, task: Task) -> Made:
     """Grade one hand-in.
 
     Raises
@@ -59,27 +66,35 @@ def grade_one(settings: Settings, task: Task) -> Outcome:
         What concerns the whole batch; nothing that a hand-in holds.
     """
     warm = _ready(settings)
-    if settings.begun is not None:
-        (settings.begun / task.student).touch()
-    started = time.perf_counter()
-    return _outcome(warm.grader.grade(task.student, task.path), warm.occasion, started)
+    started = _begin(settings, task)
+    return _made(warm.grader.grade(task.student, task.path), warm.occasion, started)
 
 
-def give_up(settings: Settings, task: Task, reason: str) -> Outcome:
+def regrade_one(settings: Settings, task: Task, earlier: Earlier) -> Made:
+    """Judge some checks of one hand-in again, from what was kept of its run if that will do."""
+    warm = _ready(settings, early=False)
+    started = _begin(settings, task)
+    report = from_json(earlier.report)
+    graded = warm.grader.regrade(task.student, task.path, earlier.kept, report, earlier.functions)
+    return _made(graded, warm.occasion, started)
+
+
+def give_up(settings: Settings, task: Task, reason: str) -> Made:
     """Make the report of a hand-in that could not be graded for `reason`: the grader's fault."""
     warm = _ready(settings)
     started = time.perf_counter()
-    return _outcome(warm.grader.lost(task.student, task.path, reason), warm.occasion, started)
+    return _made(warm.grader.lost(task.student, task.path, reason), warm.occasion, started)
 
 
-def _outcome(graded: Graded, when: Occasion, started: float) -> Outcome:
-    return Outcome(
+def _made(graded: Graded, when: Occasion, started: float) -> Made:
+    files = files_of(graded, when)
+    outcome = Outcome(
         student=graded.report.student,
         summary=summarise(graded.report),
-        files=files_of(graded, when),
         seconds=time.perf_counter() - started,
         has_error=graded.report.has_error,
     )
+    return Made(outcome, files, graded.kept)
 
 
 def files_of(graded: Graded, when: Occasion) -> Files:

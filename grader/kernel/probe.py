@@ -10,7 +10,7 @@ import inspect
 import socket
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import Annotated, Any, Final, Self
+from typing import Annotated, Any, Final, Protocol, Self
 
 import msgspec
 
@@ -74,6 +74,13 @@ class Died(Exception):
     """The process ended without an answer, or what it sent is no answer."""
 
 
+class Turn(Protocol):
+    """Keeps one conversation; see :mod:`grader.kernel.transcript`."""
+
+    def heard(self, question: bytes, answer: bytes) -> None: ...
+    def close(self) -> None: ...
+
+
 class _Called(msgspec.Struct):
     called: Annotated[int, msgspec.Meta(ge=0)]
     args: list[Any]
@@ -108,6 +115,8 @@ class Probe:
         The process that was forked.
     before
         Processes that the notebook had started before: they stay when the probe closes.
+    turns
+        Begins to keep what is asked and answered; told whether the fork has answered others before.
     """
 
     def __init__(
@@ -121,7 +130,10 @@ class Probe:
         held: Callable[[int], int],
         notebook: int,
         before: frozenset[int],
+        turns: Callable[[bool], Turn] | None = None,
     ) -> None:
+        self._turns = turns
+        self._turn = None if turns is None else turns(False)
         self._sock = sock
         self._seconds = seconds
         self._left = Allowance(seconds)
@@ -156,12 +168,16 @@ class Probe:
             self._sock.settimeout(max(0.001, self._left.wall))
             frames.send_frame(self._sock, payload)
             while True:
-                payload, _ = frames.receive_frame(
+                received, _ = frames.receive_frame(
                     self._sock, self._limit, deadline, watch=self._watch
                 )
-                answer = _mapping(wire.unpack(payload))
+                answer = _mapping(wire.unpack(received))
                 if "called" not in answer:
+                    if self._turn is not None:
+                        self._turn.heard(payload, received)
                     return self._read(answer)
+                if self._turn is not None:  # what it is told there is no part of the question
+                    self._turn.close()
                 frames.send_frame(self._sock, self._called(answer))
         except frames.TooLate:
             self._failed = TimedOut()
@@ -244,7 +260,10 @@ class Probe:
         self._left = Allowance(self._seconds)
         self._callbacks.clear()
         self._calls_left = MAX_CALLBACKS
+        self._turn = None
         self.ask({"ask": "begin"})
+        if self._turns is not None:
+            self._turn = self._turns(True)
 
     def offer(self, function: Callable[..., Any], name: str) -> wire.Reference:
         """Offer student code a function that is computed here.

@@ -30,7 +30,7 @@ from grader.kernel.allowance import Allowance
 from grader.kernel.caged.confine import Limits as ProcessLimits
 from grader.kernel.messages import OutputFlood
 from grader.kernel.outputs import empty, joined, size_of
-from grader.kernel.probe import Died, Probe, TimedOut
+from grader.kernel.probe import Died, Probe, TimedOut, Turn
 from grader.kernel.processes import cpu_seconds, descendants, out_of_memory_kills
 
 RECORDED = "recorded"
@@ -116,6 +116,8 @@ class Run:
         Most memory that its processes may hold together, with all that the libraries held already.
     judging
         Time that is left for questions to it.
+    turns
+        Begins to keep what a fork is asked and answers; None: nothing is kept.
     """
 
     def __init__(self, notebook: NotebookNode, kernel: Kernel, limits: Limits) -> None:
@@ -126,6 +128,7 @@ class Run:
         self.replays = 0
         self.memory_bytes = sys.maxsize
         self.judging = Allowance(limits.judging_seconds)
+        self.turns: Callable[[bool], Turn] | None = None
         self.seconds = 0.0
 
     @property
@@ -163,6 +166,7 @@ class Run:
             held=self.kernel.resident_bytes,
             notebook=self.kernel.pid,
             before=before,
+            turns=self.turns,
         )
 
     def close(self) -> None:

@@ -41,7 +41,7 @@ def make_course(root: Path, students: int, pause: float = 0.0) -> Path:
 def hand_in(path: Path, number: int, pause: float = 0.0) -> None:
     """Write a notebook whose answers depend on its number, and which sleeps for `pause` seconds."""
     cells = [
-        f"import time\ntime.sleep({pause})\nvalues = [1.0, 2.0, {4 + number % 3}]\ntotal = sum(values)",
+        f"import time\ntime.sleep({pause})\nprint(time.time_ns())\nvalues = [1.0, 2.0, {4 + number % 3}]\ntotal = sum(values)",
         "mean = total / 3" if number % 2 else "mean = undefined_name",
         f"def double(x):\n    return {2 if number % 4 else 3} * x",
     ]
@@ -74,6 +74,8 @@ def grade(
     workers: int,
     watcher: Watcher | None = None,
     stop: threading.Event | None = None,
+    *,
+    force: bool = False,
 ) -> Batch:
     """Grade all hand-ins of the course in `root`."""
     course = read_course(root)
@@ -84,6 +86,7 @@ def grade(
         list_submissions(root / "submissions", SLUG),
         root / "reports",
         workers=workers,
+        force=force,
         watcher=watcher,
         stop=stop,
         executor=partial(LocalWorkers, prepare=prepare),

@@ -16,7 +16,7 @@ from grader.course.assignment import read_assignment
 from grader.course.course import read_course
 from grader.grading import batch
 from grader.grading.executor import LocalWorkers
-from grader.grading.records import Outcome, Settings, Task
+from grader.grading.records import Made, Settings, Task
 from grader.grading.release import solution
 from grader.grading.worker import grade_one
 from grader.report import from_json
@@ -56,7 +56,7 @@ def grade(
 class _Replacing(LocalWorkers):
     """Workers that are handed something else instead of one student's hand-in."""
 
-    def __init__(self, workers: int, scratch: Path, instead: Callable[..., Outcome]) -> None:
+    def __init__(self, workers: int, scratch: Path, instead: Callable[..., Made]) -> None:
         super().__init__(workers, scratch)
         self.instead = instead
         self.calls = 0
@@ -85,7 +85,7 @@ def test_a_deadly_hand_in_costs_itself_only(course: Path, three: dict[str, Path]
     assert {s.student for s in done.summaries} == {"1", "2", "3"}
 
 
-def _die(settings: Settings, task: Task) -> Outcome:
+def _die(settings: Settings, task: Task) -> Made:
     assert settings.begun is not None
     (settings.begun / task.student).touch()
     os.kill(os.getpid(), signal.SIGKILL)
@@ -103,7 +103,7 @@ def test_a_bug_under_one_hand_in_is_reported_and_the_batch_goes_on(
     assert (folder / "feedback.html").is_file()
 
 
-def _fail(settings: Settings, task: Task) -> Outcome:
+def _fail(settings: Settings, task: Task) -> Made:
     raise ZeroDivisionError
 
 

@@ -29,8 +29,8 @@ def main(course: str, slug: str, reports: str) -> None:
         for line in sys.stdin:
             student, path = json.loads(line)
             peak()
-            outcome = grade_one(settings, Task(student, Path(path)))
-            write_files(Path(reports, slug, student), outcome.files)
+            made = grade_one(settings, Task(student, Path(path)))
+            write_files(Path(reports, slug, student), made.files)
             print(peak(), file=answers, flush=True)
 
 
