@@ -14,11 +14,14 @@ from pathlib import Path
 from hypothesis import strategies as st
 
 from bench.fuzzing.target import Target, edited, spliced
-from grader.course.assignment import read_assignment
+from grader.course.assignment import Assignment, read_assignment
 from grader.course.course import read_course
-from grader.course.errors import CourseError
+from grader.course.errors import CourseError, Problems
 from grader.course.policy import HandIn, late_penalties
+from grader.course.received import read_received
 from grader.course.roster import read_roster
+from grader.grading.marks import book_path, read_book
+from grader.grading.sheets import COLUMNS, entered, read_sheet
 
 _WARMUP = Path(__file__).parents[2] / "tests" / "warmup_course"
 _ROSTER = "id,name,email,section\n400123456,مینا راد,m@example.org,1\n۴۰۰۱۲۳۴۵۷,Ali,,2\n"
@@ -29,6 +32,17 @@ policy = "grace-then-linear"
 grace_hours = 72
 percent_per_day = 50
 """
+_RECEIVED = (
+    "id,received,extension_hours,note\n400123456,2026-01-31 23:59,24,ill\n"
+    "۴۰۰۱۲۳۴۵۷,2026-02-01T20:30:00+03:30,,\n"
+)
+_SHEET = (
+    ",".join(COLUMNS) + "\n"
+    + ",".join({"student": "400123456", "question": "network", "part": "why", "points": "1.5",
+                "criterion": "nonlinear", "marker": "m"}.get(c, "") for c in COLUMNS) + "\n"
+)  # fmt: skip
+_BOOK = """{"schema": 1, "assignment": "warmup", "students": {"400123456": {"network/why":
+ {"answer": "abc", "criteria": {"nonlinear": {"points": "1.5", "comment": "x", "marker": "m"}}}}}}"""
 _TOKENS = [
     "true", "false", "0", "-1", "1e3", "1e999999", "-0.0", "nan", "inf", "9" * 30, "9" * 5000, '""',
     '"\\u0000"', '"x"', "[]", "{}", "[[]]", "[" * 2000, "{a=" * 500, "1e" + "9" * 20, "1979-05-27", "07:32:00", "0.1",
@@ -48,6 +62,11 @@ def _course() -> Path:
     (course / "course.toml").write_text(
         (_WARMUP / "course.toml").read_text("utf-8") + _LATE, "utf-8"
     )
+    (course / "received.csv").write_text(_RECEIVED, "utf-8")
+    (course / "sheet.csv").write_text(_SHEET, "utf-8")
+    book = book_path(course, "warmup")
+    book.parent.mkdir()
+    book.write_text(_BOOK, "utf-8")
     return course
 
 
@@ -83,9 +102,23 @@ def _read_course(folder: Path) -> str:
         )
         lost = late_penalties(course.late, [hand_in])[slug].points
         assert 0 <= lost <= Decimal("7.5")
+        _read_marks(folder, assignment)
+        read_received(folder / "received.csv", course.calendar, course.time_zone, folder)
     if course.roster is not None:
         read_roster(course.roster, folder)
     return "read"
+
+
+def _read_marks(folder: Path, assignment: Assignment) -> None:
+    book = read_book(folder, assignment.slug)
+    for student in book.students:
+        for marks in book.of(student).values():
+            assert all(mark.points >= 0 for mark in marks.values())
+    problems = Problems(folder)
+    lines = list(read_sheet(folder / "sheet.csv", assignment, {"400123456": folder}, problems, "m"))
+    if problems.found:
+        raise problems.error()
+    entered(book, lines, apart=Decimal(0), mean=True)
 
 
 def records() -> Iterator[Target]:
@@ -101,8 +134,12 @@ def records() -> Iterator[Target]:
         "rubric": f"{homework}/rubric.toml",
         "feedback": f"{homework}/feedback.toml",
         "roster": "roster.csv",
+        "received": "received.csv",
+        "sheet": "sheet.csv",
+        "marks": "marks/warmup.json",
     }.items():
-        sound = _ROSTER if name == "roster" else (_WARMUP / file).read_text("utf-8")
+        made = {"roster": _ROSTER, "received": _RECEIVED, "sheet": _SHEET, "marks": _BOOK}
+        sound = made.get(name) or (_WARMUP / file).read_text("utf-8")
         samples = [sound]
         if name == "course":  # the policy of late hand-ins stands in it
             policies = ("grace-then-linear", "percent-per-started-day", "hard-deadline", "none")

@@ -15,7 +15,7 @@ from grader.course.course import Course
 from grader.feedback import AlikePair, Side, render_similar
 from grader.grading.files import write_whole
 from grader.grading.release import skeleton_path
-from grader.notebook import Unreadable, find_notebook, list_submissions, read_notebook
+from grader.notebook import Unreadable, find_notebook, list_submissions, read_notebook, redact
 from grader.notebook.similarity import (
     Code,
     Likeness,
@@ -111,4 +111,4 @@ def _side(name: str, code: Code, pair: Likeness) -> Side:
     for value in pair.prints:
         for cell, line in code.prints[value]:
             lines.setdefault(cell, set()).add(line + 1)
-    return Side(name, [(code.cells[cell], sorted(lines[cell])) for cell in sorted(lines)])
+    return Side(name, [(redact(code.cells[cell]), sorted(lines[cell])) for cell in sorted(lines)])

@@ -74,12 +74,22 @@ def read_book(root: Path, slug: str) -> Book:
     except FileNotFoundError:
         return Book(assignment=slug)
     try:
-        return msgspec.json.decode(data, type=Book)
-    except msgspec.DecodeError as error:
+        return _sound(msgspec.json.decode(data, type=Book))
+    except (msgspec.DecodeError, ValueError, RecursionError) as error:
         problems = Problems(root)
         remedy = "take it from a copy, or remove it and import the sheets again"
         problems.add(path, "", Complaint(f"these are no marks: {error}", remedy))
         raise problems.error() from error
+
+
+def _sound(book: Book) -> Book:
+    for student, parts in book.students.items():
+        for place, part in parts.items():
+            for criterion, mark in part.criteria.items():
+                if not (mark.points.is_finite() and mark.points >= 0):
+                    where = f"{student}, {place}, {criterion}"
+                    raise ValueError(f"{mark.points} points ({where})")
+    return book
 
 
 def write_book(root: Path, book: Book) -> None:

@@ -135,6 +135,11 @@ def write_sheet(
     return file.getvalue()
 
 
+def _shown(text: str) -> str:
+    """A text as long as a cell may be: cut behind the secrets, which a cut would hide by half."""
+    return redact(text)[:LONGEST]
+
+
 def _rows(
     course: Course,
     assignment: Assignment,
@@ -163,12 +168,12 @@ def _rows(
                 "points": "" if mark is None else str(mark.points),
                 "comment": "" if mark is None else mark.comment,
                 "marker": "" if mark is None else mark.marker,
-                "answer": prose.prose.answers.get(place, "")[:LONGEST] if number == 0 else "",
+                "answer": _shown(prose.prose.answers.get(place, "")) if number == 0 else "",
                 "answer_id": prose.answer_id(place),
             }
     for name, text in (("other text", prose.prose.other), ("pdf", prose.pdf)):
         if text:
-            yield {"student": student, "part": name, "answer": text[:LONGEST]}
+            yield {"student": student, "part": name, "answer": _shown(text)}
 
 
 class Line(msgspec.Struct, frozen=True, kw_only=True):

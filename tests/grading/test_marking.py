@@ -18,10 +18,10 @@ from grader.cli import app
 from grader.cli.console import Stop
 from grader.course.assignment import read_assignment
 from grader.course.course import read_course
-from grader.course.errors import Problems
+from grader.course.errors import CourseError, Problems
 from grader.feedback import summarise
 from grader.grading.journal import Finished, Journal
-from grader.grading.marks import read_book
+from grader.grading.marks import book_path, read_book
 from grader.grading.records import occasion, write_files
 from grader.grading.release import solution
 from grader.grading.sheets import read_points, read_sheet
@@ -249,3 +249,25 @@ def test_the_pdf_beside_a_notebook_is_on_the_sheet_and_odd_names_are_told(
     assert f"{PLACE}: 0 of 3 marked" in done.stdout
     pdf = [row for row in sheet_of(marked_course) if row["part"] == "pdf"]
     assert [(row["student"], row["answer"]) for row in pdf] == [("1001", "A gradient is a slope.")]
+
+
+@pytest.mark.parametrize(
+    "book",
+    [
+        b'{"schema": 1, "assignment": "warmup", "x": ' + b"[" * 100_000,
+        b'{"schema": 1, "assignment": "\xff"}',
+        *(
+            b'{"schema": 1, "assignment": "warmup", "students": {"1": {"network/why": {"answer": "",'
+            b' "criteria": {"nonlinear": {"points": "%s"}}}}}}' % points
+            for points in (b"NaN", b"-1", b"Infinity")
+        ),
+    ],
+    ids=["nested", "no UTF-8", "not a number", "below zero", "infinite"],
+)
+def test_marks_that_nobody_gave_are_told_and_counted_nowhere(tmp_path: Path, book: bytes) -> None:
+    path = book_path(tmp_path, "warmup")
+    path.parent.mkdir()
+    path.write_bytes(book)
+    with pytest.raises(CourseError, match=r"marks/warmup\.json\s+these are no marks") as caught:
+        read_book(tmp_path, "warmup")
+    assert "import the sheets again" in str(caught.value)

@@ -13,6 +13,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import unquote
@@ -25,7 +26,14 @@ from selenium.webdriver import Chrome
 
 from grader.course.assignment import read_assignment
 from grader.course.course import read_course
-from grader.feedback import render_card, render_index, student_view
+from grader.feedback import (
+    AlikePair,
+    Side,
+    render_card,
+    render_index,
+    render_similar,
+    student_view,
+)
 from grader.feedback.language import Language
 from grader.grading.release import solution
 from grader.notebook import list_submissions
@@ -127,7 +135,11 @@ def graded(site: Site, tmp_path_factory: pytest.TempPathFactory) -> Graded:
         home.mkdir(parents=True)
         nbformat.write(notebook_of(sample, site.home), home / sample.file)
         homes[home] = name
-    for name, put in (("secrets", with_secrets), ("borrowed-secrets", with_borrowed_secrets)):
+    for name, put in (
+        ("secrets", with_secrets),
+        ("copied-secrets", with_secrets),
+        ("borrowed-secrets", with_borrowed_secrets),
+    ):
         home = hand_ins / name
         home.mkdir()
         put(notebook_of(Sample(), ""), home)
@@ -148,6 +160,11 @@ def graded(site: Site, tmp_path_factory: pytest.TempPathFactory) -> Graded:
     options = ["--submissions", folder / "submissions", "--reports", folder / "reports"]
     code, said = before_a_terminal([*command, *map(str, options)])
     assert code == 0, said
+    similar = [sys.executable, "-m", "grader.cli", "similar", SLUG, "--course", str(COURSE)]
+    page = folder / "reports" / SLUG / "similar.html"
+    code, more = before_a_terminal([*similar, *map(str, options[:2]), "-o", str(page)])
+    assert code == 0, more
+    said += more
     return Graded(folder / "reports" / SLUG, students, said)
 
 
@@ -315,6 +332,24 @@ def test_the_class_page_acts_on_nothing(
         assert re.fullmatch(rf"{re.escape(site.home)}/[^/?#]+/feedback\.html", address)
 
 
+@pytest.mark.browser
+def test_the_page_of_look_alikes_acts_on_nothing(
+    browser: Chrome, site: Site, graded: Graded
+) -> None:
+    sides = [
+        Side(graded.students[name], [(cell.source, [1]) for cell in graded.report(name).cells])
+        for name in SAMPLES
+    ]
+    pairs = [AlikePair(a, b, 0.9) for a, b in pairwise(sides)]
+    groups = [list(graded.students.values())]
+    page = render_similar({"en": "Cage"}, pairs, groups, len(sides), languages=("en",))
+    assert opened(browser, site, page, policy=policy_of(page)) == []
+    seen = browser.execute_script(LOOK, "en")
+    judge_page(seen)
+    assert [e for e in browser.get_log("browser") if "favicon" not in e["message"]] == []
+    assert [link for link in seen["links"] if not ALLOWED_LINKS.fullmatch(link)] == []
+
+
 # -- in a spreadsheet, and in a terminal --------------------------------------------------------
 
 
@@ -359,7 +394,8 @@ def test_nobody_drives_the_terminal_of_whoever_checks(
 def test_no_file_that_is_written_repeats_a_secret(graded: Graded) -> None:
     files = [path for path in graded.folder.rglob("*") if path.is_file()]
     kinds = {path.name for path in files}
-    assert {"report.json", "feedback.html", "gradebook.csv", "index.html"} <= kinds
+    assert {"report.json", "feedback.html", "gradebook.csv", "index.html", "similar.html"} <= kinds
+    assert HIDDEN in (graded.folder / "similar.html").read_text("utf-8")
     everything = b"\n".join(path.read_bytes() for path in files).decode()
     # Nor half of one, which is what a cut in its middle would leave.
     halves = [(n, h) for n, s in SECRETS.items() for h in (s[: len(s) // 2], s[-len(s) // 2 :])]
