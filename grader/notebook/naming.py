@@ -57,7 +57,7 @@ def without_copy_marks(stem: str) -> tuple[str, int]:
 def attempt_of(stem: str) -> tuple[str, Attempt]:
     """Return `stem` without the marks of a later attempt at its end, and which attempt they say it is.
 
-    Students hand in ``HW10_99123456_v2``, browsers and course systems make ``… (1)`` of the second
+    Students hand in ``Task3_99123456_v2``, browsers and course systems make ``… (1)`` of the second
     file of a name.
     """
     stem, version, copy = unicodedata.normalize("NFKC", stem).strip(), 1, 0
