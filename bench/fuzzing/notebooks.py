@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
 from bench.fuzzing.target import Target, edited, spliced
-from grader.notebook import Facts, Unreadable, describe, read_notebook, redact, secrets_left
+from grader.notebook import Facts, Unreadable, describe, read_notebook, secrets_left
+from grader.secrets import redact
 
 _CODE = [
     "import numpy as np\nfrom torch import nn as n, optim\nx: int = np.zeros(3)\n",

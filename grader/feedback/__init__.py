@@ -13,7 +13,6 @@ from grader.feedback.gallery import render_gallery
 from grader.feedback.gradebook import write_gradebook
 from grader.feedback.html import AlikePair, Side, render_card, render_index, render_similar
 from grader.feedback.language import UnknownLanguage
-from grader.feedback.redact import redact
 from grader.feedback.terminal import class_table, student_view
 
 __all__ = [
@@ -23,7 +22,6 @@ __all__ = [
     "StudentSummary",
     "UnknownLanguage",
     "class_table",
-    "redact",
     "render_card",
     "render_gallery",
     "render_index",

@@ -23,7 +23,6 @@ from grader.feedback.evidence import (
 from grader.feedback.language import Language
 from grader.feedback.matrix import Table, entries
 from grader.feedback.pictures import Drawing, curves_plot, heat_map, score_bar, shape_diagram
-from grader.feedback.redact import redact
 from grader.feedback.untrusted import image_source
 from grader.report import (
     CellOutput,
@@ -35,6 +34,7 @@ from grader.report import (
     Report,
     Text,
 )
+from grader.secrets import redact
 
 
 class Occasion(msgspec.Struct, frozen=True, kw_only=True):

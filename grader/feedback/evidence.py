@@ -11,8 +11,8 @@ from typing import Any
 
 import msgspec
 
-from grader.feedback.redact import redact
 from grader.report import CheckResult, Text
+from grader.secrets import redact
 
 Number = float | int | str | None
 """A number as JSON carries it: ``nan``, ``inf`` and ``-inf`` are strings."""

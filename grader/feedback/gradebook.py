@@ -8,17 +8,19 @@ from pathlib import Path
 
 from grader.feedback.class_summary import StudentSummary, summaries
 from grader.report import Report
+from grader.secrets import redact
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 
 
 def safe_cell(text: str) -> str:
-    """Return `text` as a cell that no spreadsheet takes for a formula.
+    """Return `text` as a cell that no spreadsheet takes for a formula, and without secrets.
 
     A cell that begins with ``= + - @``, a tab or a line break, blanks and
     full-width forms included, gets an apostrophe in front, which spreadsheets
     read as "this is text".
     """
+    text = redact(text)
     return f"'{text}" if text.lstrip(" \u00a0").startswith(_FORMULA) else text
 
 

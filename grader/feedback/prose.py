@@ -10,8 +10,8 @@ from xml.etree.ElementTree import Element
 from latex2mathml.converter import convert_to_element
 from markupsafe import Markup, escape
 
-from grader.feedback.redact import redact
 from grader.feedback.untrusted import reveal, without_marks
+from grader.secrets import redact
 
 FORMULA = re.compile(r"\$(?P<formula>(?![\s\d.,]+(?:\s|$))[^\s$](?:[^$\n]{0,300}[^\s$])?)\$(?!\d)")
 """A formula between dollar signs; prices such as "$5 and $6" are none."""

@@ -15,8 +15,8 @@ from functools import lru_cache
 
 from markupsafe import Markup
 
-from grader.feedback.redact import redact
 from grader.feedback.untrusted import reveal
+from grader.secrets import redact
 
 _TOKEN = re.compile(
     r"""

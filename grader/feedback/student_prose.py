@@ -13,8 +13,8 @@ from markdown_it.token import Token
 from markupsafe import Markup
 
 from grader.feedback.prose import FORMULA, MATHML_ATTRIBUTES, MATHML_TAGS, formula
-from grader.feedback.redact import redact
 from grader.feedback.untrusted import reveal
+from grader.secrets import redact
 
 _TAGS = frozenset(
     "p br em strong del code pre blockquote ul ol li table thead tbody tr th td hr span bdi".split()

@@ -14,8 +14,8 @@ import unicodedata
 
 from markupsafe import Markup, escape
 
-from grader.feedback.redact import redact
 from grader.report import CellOutput
+from grader.secrets import redact
 
 # Characters that change the order of other characters or cannot be seen. The half-space U+200C
 # and the joiner U+200D belong to Persian writing and stay.

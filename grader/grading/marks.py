@@ -12,6 +12,7 @@ import msgspec
 from grader.checks.scoring import Mark
 from grader.course.errors import Complaint, Problems
 from grader.grading.files import write_whole
+from grader.secrets import redact
 
 
 class CriterionMark(msgspec.Struct, frozen=True, kw_only=True):
@@ -45,10 +46,10 @@ class Book(msgspec.Struct, frozen=True, kw_only=True):
     students: dict[str, dict[str, PartMarks]] = {}
 
     def of(self, student: str) -> Mapping[str, Mapping[str, Mark]]:
-        """The marks of one student, as scoring takes them."""
+        """The marks of one student, as scoring takes them; a comment may quote a secret of theirs."""
         return {
             place: {
-                id_: Mark(points=mark.points, comment=mark.comment)
+                id_: Mark(points=mark.points, comment=redact(mark.comment))
                 for id_, mark in part.criteria.items()
             }
             for place, part in self.students.get(student, {}).items()

@@ -31,7 +31,6 @@ from grader.notebook import (
     pdf_text,
     prose_of,
     read_notebook,
-    redact,
 )
 
 COLUMNS = (
@@ -45,6 +44,7 @@ SHEET = Columns(
     unreadable="name the sheet to import",
     missing="take the first line of `grader mark export`",
 )
+
 LONGEST = 30_000
 """Characters of one answer on a sheet: a spreadsheet's cell holds 32,767."""
 
@@ -131,7 +131,7 @@ def write_sheet(
         known = roster.find(student) if roster else None
         for row in _rows(course, assignment, student, prose, book, only_waiting=only_waiting):
             row["name"] = known.name if known else ""
-            writer.writerow([safe_cell(redact(row.get(column, ""))) for column in COLUMNS])
+            writer.writerow([safe_cell(row.get(column, "")) for column in COLUMNS])
     return file.getvalue()
 
 

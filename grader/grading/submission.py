@@ -33,7 +33,6 @@ from grader.notebook import (
     Unreadable,
     find_notebook,
     read_notebook,
-    redact,
     secrets_left,
     storable,
 )
@@ -49,6 +48,7 @@ from grader.report import (
     Verdict,
     rounded,
 )
+from grader.secrets import redact
 
 SEED = 0
 """Seed of Python, numpy and torch before the first cell of every notebook."""

@@ -19,8 +19,8 @@ from grader.grading.decided import Decided
 from grader.grading.records import Earlier, Files, Made, Outcome, Settings, Task, occasion
 from grader.grading.submission import Graded
 from grader.grading.warm import WarmGrader
-from grader.notebook import redact
 from grader.report import from_json, to_json
+from grader.secrets import redact
 
 
 class _Warm:

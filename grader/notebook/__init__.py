@@ -15,7 +15,7 @@ from grader.notebook.naming import assignment_of, storable
 from grader.notebook.pdf import pdf_text
 from grader.notebook.read import Submission, read_notebook
 from grader.notebook.release import ReleaseError, to_notebook
-from grader.notebook.secrets import redact, secrets_left
+from grader.notebook.secrets import secrets_left
 from grader.notebook.tree import Bounds
 
 __all__ = [
@@ -37,7 +37,6 @@ __all__ = [
     "pdf_text",
     "prose_of",
     "read_notebook",
-    "redact",
     "secrets_left",
     "storable",
     "survey",

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from grader.feedback.redact import MASK, redact
+from grader.secrets import MASK, redact
 
 # Put together here, so that no scanner takes this file for a leak.
 GITHUB = "ghp_" + "Ab1" * 12

@@ -15,8 +15,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from grader.notebook import read_notebook, redact, secrets_left
-from grader.notebook.secrets import MASK, find_secrets
+from grader.notebook import read_notebook, secrets_left
+from grader.secrets import MASK, find_secrets, redact
 
 DATA = Path(__file__).parent / "data"
 
