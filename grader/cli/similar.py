@@ -15,7 +15,7 @@ from grader.course.course import Course
 from grader.feedback import AlikePair, Side, render_similar
 from grader.grading.files import write_whole
 from grader.grading.release import skeleton_path
-from grader.notebook import Unreadable, find_notebook, list_submissions, read_notebook, redact
+from grader.notebook import Unreadable, find_notebook, list_submissions, read_notebook
 from grader.notebook.similarity import (
     Code,
     Likeness,
@@ -24,6 +24,7 @@ from grader.notebook.similarity import (
     groups_of,
     standing_out,
 )
+from grader.secrets import redact
 
 SHOWN = 100
 """Pairs that the page shows side by side."""

@@ -32,6 +32,7 @@ from grader.notebook import (
     prose_of,
     read_notebook,
 )
+from grader.secrets import redact
 
 COLUMNS = (
     *("student", "name", "question", "part", "criterion", "what_earns_it", "max_points"),
