@@ -103,7 +103,7 @@ def _read_course(folder: Path) -> str:
         lost = late_penalties(course.late, [hand_in])[slug].points
         assert 0 <= lost <= Decimal("7.5")
         _read_marks(folder, assignment)
-        read_received(folder / "received.csv", course.calendar, course.time_zone, folder)
+        read_received(folder / "received.csv", course.time_zone, folder)
     if course.roster is not None:
         read_roster(course.roster, folder)
     return "read"
