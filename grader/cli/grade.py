@@ -31,8 +31,11 @@ from grader.grading.batch import Batch, WorkersDie, concerning_all, grade_batch,
 from grader.grading.executor import default_workers
 from grader.grading.journal import Busy
 from grader.grading.lateness import Term
+from grader.grading.marks import read_book
 from grader.grading.records import Settings
+from grader.grading.sheets import changed_answers
 from grader.kernel.cage import find_bubblewrap
+from grader.notebook import HandIns
 
 
 def grade(
@@ -88,9 +91,9 @@ def grade(
     graded_any = False
     for each in slugs:
         assignment = assignment_of(read, each)
-        there = hand_ins_of(assignment, folder).paths
-        _about_times(read, folder, each, there)
-        chosen = _choose(there, student or [], folder / each)
+        there = hand_ins_of(assignment, folder)
+        _about_times(read, folder, each, there.paths)
+        chosen = _choose(there.paths, student or [], folder / each)
         if not chosen:
             messages.print(f"{each}: no hand-in in {folder / each}", markup=False)
             continue
@@ -102,6 +105,7 @@ def grade(
         batch = _grade(read, assignment, settings, chosen, target.resolve(), count, force)
         code = max(code, _show(batch, each, target, set(chosen), fail_under))
         _about_roster(batch)
+        _about_marks(read, assignment, there)
         if batch.left:
             raise typer.Exit(INTERRUPTED)
     if not graded_any:
@@ -123,6 +127,17 @@ def _about_times(course: Course, folder: Path, slug: str, there: Mapping[str, Pa
         if students:
             told = visible(f"{slug}: {problem}: {', '.join(students)}")
             messages.print(told, style="yellow", markup=False, soft_wrap=True)
+
+
+def _about_marks(course: Course, assignment: Assignment, there: HandIns) -> None:
+    """Say which answers are others than were marked; their marks stay until somebody changes them."""
+    try:
+        book = read_book(course.root, assignment.slug)
+    except CourseError as error:
+        raise stop(str(error)) from error
+    for place, student in changed_answers(course, assignment, book, there):
+        told = f"{assignment.slug}: {student}, {place}: the answer is another one than was marked"
+        messages.print(visible(told), style="yellow", markup=False, soft_wrap=True)
 
 
 def _about_roster(batch: Batch) -> None:

@@ -24,10 +24,10 @@ from grader.course.roster import read_roster
 from grader.grading.class_files import renew
 from grader.grading.files import write_whole
 from grader.grading.journal import Busy
-from grader.grading.marks import Book, read_book, write_book
+from grader.grading.marks import read_book, write_book
 from grader.grading.sheets import (
+    changed_answers,
     entered,
-    read_prose,
     read_sheet,
     rubric_places,
     write_sheet,
@@ -149,7 +149,7 @@ def import_(
     except (CourseError, Busy) as error:
         raise stop(f"the marks are kept, but not on the cards yet: {error}") from error
     messages.print(f"{slug}: {len(lines)} marks taken over, {renewed} cards renewed")
-    for place, student in _stale(read, assignment, book, found):
+    for place, student in changed_answers(read, assignment, book, found):
         messages.print(
             f"{student}, {place}: the answer is another one than was marked",
             markup=False,
@@ -173,24 +173,9 @@ def status(
         results.print(
             f"{place}: {done} of {len(found.paths)} marked", markup=False, highlight=False
         )
-    for place, student in _stale(read, assignment, book, found):
+    for place, student in changed_answers(read, assignment, book, found):
         results.print(
             f"{student}, {place}: the answer is another one than was marked",
             markup=False,
             highlight=False,
         )
-
-
-def _stale(
-    course: Course, assignment: Assignment, book: Book, found: HandIns
-) -> list[tuple[str, str]]:
-    stale = []
-    for student, parts in book.students.items():
-        if student in found.paths:
-            prose = read_prose(course, assignment, found.paths[student])
-            stale += [
-                (place, student)
-                for place, part in parts.items()
-                if part.answer and part.answer != prose.answer_id(place)
-            ]
-    return stale

@@ -6,10 +6,12 @@ import csv
 import io
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal, InvalidOperation
+from functools import lru_cache
 from pathlib import Path
 
 import msgspec
 import nbformat
+from nbformat import NotebookNode
 
 from grader.course.assignment import Assignment
 from grader.course.course import Course
@@ -85,11 +87,6 @@ def read_prose(
     beside
         PDFs that lie beside the hand-in.
     """
-    skeletons = [
-        nbformat.read(skeleton_path(assignment, language), as_version=4)
-        for language in course.languages
-        if skeleton_path(assignment, language).is_file()
-    ]
     try:
         found = find_notebook(path, assignment.slug)
     except Unreadable:
@@ -103,7 +100,35 @@ def read_prose(
         notebook = read_notebook(found.notebook).notebook
     except Unreadable:
         return HandInProse(Prose({}, ""), pdf)
-    return HandInProse(prose_of(notebook, skeletons), pdf)
+    return HandInProse(prose_of(notebook, _skeletons(course, assignment)), pdf)
+
+
+def _skeletons(course: Course, assignment: Assignment) -> list[NotebookNode]:
+    """The notebooks that students received, read once as long as they stay the same."""
+    paths = (skeleton_path(assignment, language) for language in course.languages)
+    return [_skeleton(path, path.stat().st_mtime_ns) for path in paths if path.is_file()]
+
+
+@lru_cache(maxsize=8)
+def _skeleton(path: Path, _changed: int) -> NotebookNode:
+    notebook: NotebookNode = nbformat.read(path, as_version=4)
+    return notebook
+
+
+def changed_answers(
+    course: Course, assignment: Assignment, book: Book, hand_ins: HandIns
+) -> list[tuple[str, str]]:
+    """Return place and student of every answer that is another one than was marked."""
+    changed = []
+    for student, parts in book.students.items():
+        if student in hand_ins.paths:
+            prose = read_prose(course, assignment, hand_ins.paths[student])
+            changed += [
+                (place, student)
+                for place, part in parts.items()
+                if part.answer and part.answer != prose.answer_id(place)
+            ]
+    return changed
 
 
 def write_sheet(

@@ -59,6 +59,43 @@ def test_a_class_is_graded_whatever_is_in_it(class_of_four: Path) -> None:
     assert not list(reports.rglob(".*.new"))
 
 
+def test_what_is_odd_about_a_class_is_told_beside_the_grades(class_of_four: Path) -> None:
+    """Two days late with one day of grace; a mark for an answer that is another one now."""
+    root = class_of_four
+    folder = root / "submissions" / "warmup"
+    (root / "roster.csv").write_text("id,name\n1001,Sara\n2001,=1+1\n", "utf-8")
+    (folder / "received.csv").write_text(
+        "id,received\n۱۰۰۱,2026-02-02 23:59\n77,2026-01-01 10:00\n", "utf-8"
+    )
+    (folder / "1002_v2.ipynb").write_text("{", "utf-8")
+    (root / "marks").mkdir()
+    marks = {"network/why": {"answer": "another", "criteria": {"nonlinear": {"points": "1.5"}}}}
+    book = {"schema": 1, "assignment": "warmup", "students": {"1001": marks}}
+    (root / "marks" / "warmup.json").write_text(json.dumps(book), "utf-8")
+    path = root / "course.toml"
+    late = '[late]\npolicy = "grace-then-linear"\ngrace_hours = 24\npercent_per_day = 50\n'
+    path.write_text(f'roster = "roster.csv"\n{path.read_text("utf-8")}\n{late}', "utf-8")
+    done = grader("grade", "warmup", "--course", root, "-j", "1", "--student", "1001")
+    assert done.returncode == 0, done.stderr
+    for told in (
+        "several attempts of 1002: 1002_v2.ipynb counts, not 1002",
+        "no time is noted in received.csv, counted as on time: 1002, 1003, 1004",
+        "a time is noted, and there is no hand-in: 77",
+        "1001, network/why: the answer is another one than was marked",
+        "1 of the roster handed nothing in",
+    ):
+        assert told in done.stderr
+    reports = root / "reports" / "warmup"
+    report = json.loads((reports / "1001" / "report.json").read_bytes())
+    assert (report["score"]["penalty"], report["score"]["final"]) == (6.75, 6.75)
+    assert report["late"]["grace_used"] == 24
+    with (reports / "gradebook.csv").open(encoding="utf-8-sig", newline="") as file:
+        rows = {row["student"]: row for row in csv.DictReader(file)}
+    assert (rows["2001"]["final"], rows["2001"]["handed_in"]) == ("0.0", "no")
+    assert rows["2001"]["name"] == "'=1+1"
+    assert "2001" in (reports / "index.html").read_text("utf-8")
+
+
 def test_fail_under_and_single_students(class_of_four: Path) -> None:
     where = ("--course", class_of_four, "-j", "1")
     good = grader("grade", "warmup", *where, "--student", "1001", "--fail-under", "50")
