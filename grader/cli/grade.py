@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from concurrent.futures import Executor
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -28,7 +29,7 @@ from grader.course.errors import CourseError
 from grader.feedback import class_table
 from grader.feedback.untrusted import visible
 from grader.grading.batch import Batch, WorkersDie, concerning_all, grade_batch, machine_faults
-from grader.grading.executor import default_workers
+from grader.grading.executor import LocalWorkers, NoCluster, default_workers
 from grader.grading.journal import Busy
 from grader.grading.lateness import Term
 from grader.grading.marks import read_book
@@ -66,6 +67,13 @@ def grade(
     force: Annotated[
         bool, typer.Option("--force", help="Grade also what has not changed since its report.")
     ] = False,
+    dask: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ADDRESS",
+            help="Grade on a Dask cluster: its scheduler's address, or its scheduler file.",
+        ),
+    ] = None,
     course: CourseOption = Path(),
 ) -> None:
     """Grade hand-ins and write a report card for each.
@@ -83,7 +91,7 @@ def grade(
     slugs = [slug] if slug is not None else list(read.assignments)
     if slug is not None and slug not in read.assignments:
         raise stop(f"no assignment {slug} in course.toml; there are: {', '.join(read.assignments)}")
-    if not no_cage:
+    if not no_cage and dask is None:  # else it is the workers that need it
         _require_cage()
     folder = submissions or read.root / "submissions"
     target = reports or read.root / "reports"
@@ -102,7 +110,8 @@ def grade(
             read.root.resolve(), each, kernel, not no_cage, submissions=folder.resolve()
         )
         count = workers or default_workers()
-        batch = _grade(read, assignment, settings, chosen, target.resolve(), count, force)
+        executor = LocalWorkers if dask is None else _cluster(dask, read, assignment)
+        batch = _grade(read, assignment, settings, chosen, target.resolve(), count, force, executor)
         code = max(code, _show(batch, each, target, set(chosen), fail_under))
         _about_roster(batch)
         _about_marks(read, assignment, there)
@@ -167,6 +176,22 @@ def _require_cage() -> None:
         )
 
 
+def _cluster(
+    address: str, course: Course, assignment: Assignment
+) -> Callable[[int, Path], Executor]:
+    try:
+        from grader.grading.cluster import ClusterWorkers, connect
+    except ImportError as error:
+        raise stop(
+            f"--dask needs the extra `cluster` ({error}): pip install 'karnameh[cluster]'"
+        ) from error
+    try:
+        client = connect(address)
+    except NoCluster as error:
+        raise stop(str(error)) from error
+    return lambda workers, scratch: ClusterWorkers(client, course, assignment)
+
+
 def _choose(found: Mapping[str, Path], wanted: list[str], folder: Path) -> dict[str, Path]:
     unknown = [student for student in wanted if student not in found]
     if unknown:
@@ -182,6 +207,7 @@ def _grade(
     reports: Path,
     workers: int,
     force: bool,
+    executor: Callable[[int, Path], Executor],
 ) -> Batch:
     try:
         with (
@@ -198,6 +224,7 @@ def _grade(
                 force=force,
                 watcher=display,
                 stop=stopping,
+                executor=executor,
             )
     except Busy as error:
         raise stop(str(error)) from error

@@ -88,6 +88,7 @@ class _AssignmentFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     limits: Limits = Limits()
     aliases: _Aliases = {}
     hand_in_names: Names = ()
+    resources: dict[str, Annotated[float, ruled(between(_TENTH, 1_048_576))]] = {}
     questions: Annotated[tuple[Question, ...], ruled(not_empty("question"))] = msgspec.field(
         name="question"
     )
@@ -108,6 +109,8 @@ class Assignment(msgspec.Struct, frozen=True, kw_only=True):
         Other names that an answer may have, by the name that was asked for.
     hand_in_names
         Patterns of the names of its hand-ins; the course's, unless it has its own.
+    resources
+        What a worker of a cluster must have for it, as its workers announce it: ``GPU = 1``.
     rubric
         By ``question/part``, for every part of kind ``rubric``.
     texts
@@ -122,6 +125,7 @@ class Assignment(msgspec.Struct, frozen=True, kw_only=True):
     limits: Limits
     aliases: dict[str, tuple[str, ...]]
     hand_in_names: tuple[str, ...] = ()
+    resources: dict[str, float] = {}
     questions: tuple[Question, ...]
     rubric: Rubric
     texts: Feedback
@@ -215,6 +219,7 @@ def read_assignment(course: Course, slug: str) -> Assignment:
         limits=written.limits,
         aliases=written.aliases,
         hand_in_names=written.hand_in_names or course.hand_ins.names,
+        resources=written.resources,
         questions=written.questions,
         rubric=rubrics,
         texts=texts,

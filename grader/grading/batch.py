@@ -15,6 +15,7 @@ from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future
 from functools import partial
 from pathlib import Path
 from statistics import median
+from typing import Protocol, runtime_checkable
 
 import msgspec
 
@@ -25,7 +26,7 @@ from grader.feedback import StudentSummary
 from grader.grading.class_files import renew_cards, write_class
 from grader.grading.content import Content, content_of
 from grader.grading.decided import Decided
-from grader.grading.executor import LocalWorkers
+from grader.grading.executor import LocalWorkers, WrongEngine
 from grader.grading.journal import Finished, Journal, Material, past_seconds
 from grader.grading.material import material_of
 from grader.grading.records import (
@@ -60,7 +61,15 @@ def machine_faults() -> tuple[type[Exception], ...]:
     """What the machine is at fault for, rather than the course or the command."""
     from grader.kernel.zygotes import ZygoteError
 
-    return (ZygoteError,)
+    return ZygoteError, WrongEngine
+
+
+@runtime_checkable
+class Away(Protocol):
+    """An executor whose workers are on other machines: only course and hand-ins travel there."""
+
+    def ahead(self) -> int:
+        """How many hand-ins its workers should have in hand."""
 
 
 class WorkersDie(RuntimeError):
@@ -170,10 +179,12 @@ def grade_batch(
                 journal.append(material)
             count = min(workers, len(tasks))
             pool = executor(count, journal.scratch)
+            away = isinstance(pool, Away)
+            ahead = pool.ahead if isinstance(pool, Away) else lambda: count
             try:
-                for made in work.made(pool, longest_first(tasks, journal), count):
+                for made in work.made(pool, longest_first(tasks, journal), ahead):
                     student = made.outcome.student
-                    stamp = decided.stamp(student)
+                    stamp = "" if away else decided.stamp(student)  # marks do not travel
                     _keep(journal, folder, material, contents[student], made, stamp)
                     watcher.finished(made.outcome)
             finally:
@@ -286,14 +297,17 @@ class _Work:
         self._reasons: dict[str, str] = {}
         self._running: dict[Future[Made], Task] = {}
 
-    def made(self, executor: Executor, tasks: Sequence[Task], ahead: int) -> Iterator[Made]:
-        """Yield what is made of each task, once, with at most `ahead` tasks in the workers' hands."""
+    def made(
+        self, executor: Executor, tasks: Sequence[Task], ahead: Callable[[], int]
+    ) -> Iterator[Made]:
+        """Yield what is made of each task, once, with at most `ahead()` tasks in the workers' hands."""
         self._waiting.extend(tasks)
         while self._running or self._waiting:
             if self.stop.is_set():
                 self.left += [task.student for task in self._waiting]
                 self._waiting.clear()
-            while self._waiting and len(self._running) < ahead:
+            most = ahead()
+            while self._waiting and len(self._running) < most:
                 task = self._waiting.popleft()
                 self._running[self._begin(executor, task)] = task
                 self.watcher.started(task)

@@ -16,6 +16,14 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
+class NoCluster(RuntimeError):
+    """The cluster cannot be reached, or does not fit."""
+
+
+class WrongEngine(RuntimeError):
+    """A worker runs another version of the engine: its verdicts would not be these."""
+
+
 def default_workers() -> int:
     """One worker for each processor that this process may use."""
     return len(os.sched_getaffinity(0))
