@@ -52,6 +52,7 @@ LONGEST = 30_000
 """Characters of one answer on a sheet: a spreadsheet's cell holds 32,767."""
 
 
+_PDF = ".pdf"
 MOST_PDFS = 4
 """PDFs of one hand-in that are read: each may take seconds."""
 
@@ -87,20 +88,24 @@ def read_prose(
     beside
         PDFs that lie beside the hand-in.
     """
+    loose = [path, *beside] if path.suffix.lower() == _PDF else beside
+    packed: list[bytes] = []
     try:
         found = find_notebook(path, assignment.slug)
-    except Unreadable:
-        return HandInProse(Prose({}, ""), None)
-    packed = [f.data for f in found.files if f.name.lower().endswith(".pdf")]
-    largest = Bounds().file_bytes
-    loose = [pdf.read_bytes() for pdf in beside if pdf.stat().st_size <= largest]
-    texts = [pdf_text(data) for data in [*packed, *loose][:MOST_PDFS]]
-    pdf = "\n\n".join(text for text in texts if text) or None
-    try:
+        packed = [file.data for file in found.files if file.name.lower().endswith(_PDF)]
         notebook = read_notebook(found.notebook).notebook
     except Unreadable:
-        return HandInProse(Prose({}, ""), pdf)
-    return HandInProse(prose_of(notebook, _skeletons(course, assignment)), pdf)
+        return HandInProse(Prose({}, ""), _text_of(packed, loose))
+    prose = prose_of(notebook, _skeletons(course, assignment))
+    return HandInProse(prose, _text_of(packed, loose))
+
+
+def _text_of(packed: Sequence[bytes], loose: Sequence[Path]) -> str | None:
+    """The text of the PDFs of a hand-in, of those that it holds before those beside it."""
+    largest = Bounds().file_bytes
+    near = [pdf.read_bytes() for pdf in loose if pdf.is_file() and pdf.stat().st_size <= largest]
+    texts = [pdf_text(data) for data in [*packed, *near][:MOST_PDFS]]
+    return "\n\n".join(text for text in texts if text) or None
 
 
 def _skeletons(course: Course, assignment: Assignment) -> list[NotebookNode]:

@@ -10,6 +10,7 @@ from pathlib import Path
 import msgspec
 
 from grader.course.received import FILE as RECEIVED_FILE
+from grader.course.texts import latin_digits
 from grader.notebook.locate import ARCHIVES
 from grader.notebook.naming import (
     NOTHING_ALIKE,
@@ -137,7 +138,7 @@ def _entries(root: Path, slug: str, names: Sequence[str]) -> tuple[list[_File], 
         if path.name.startswith((".", "__")) or path.name == RECEIVED_FILE:
             continue
         if path.is_dir():
-            student = student_by(names, path.name, slug) or unicodedata.normalize("NFC", path.name)
+            student = student_by(names, path.name, slug) or _id_of_folder(path.name)
             files.append(_File(path, student, path.name, attempt_of("")[1], True, True))
         elif path.suffix.lower() in _HANDED_IN:
             bare, attempt = attempt_of(path.stem)
@@ -148,6 +149,11 @@ def _entries(root: Path, slug: str, names: Sequence[str]) -> tuple[list[_File], 
         else:
             passed_over.append(path)
     return files, passed_over
+
+
+def _id_of_folder(name: str) -> str:
+    plain = unicodedata.normalize("NFC", name)
+    return latin_digits(plain) if plain.isdecimal() else plain
 
 
 def _speaks(stem: str, student: str, slug: str) -> bool:

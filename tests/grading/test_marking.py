@@ -236,6 +236,7 @@ def test_the_pdf_beside_a_notebook_is_on_the_sheet_and_odd_names_are_told(
 ) -> None:
     folder = marked_course / "submissions" / "warmup"
     (folder / "1001.pdf").write_bytes(pdf_of("A gradient is a slope."))
+    (folder / "2001.pdf").write_bytes(pdf_of("Nothing but a page."))
     (folder / "final project.zip").write_bytes(b"")
     (folder / "1002 (1).ipynb").write_bytes((folder / "1002.ipynb").read_bytes())
     (folder / "notes.txt").touch()
@@ -246,9 +247,12 @@ def test_the_pdf_beside_a_notebook_is_on_the_sheet_and_odd_names_are_told(
     )
     assert "several attempts of 1002: 1002 (1).ipynb counts, not 1002.ipynb" in done.stderr
     assert "no hand-ins: notes.txt" in done.stderr
-    assert f"{PLACE}: 0 of 3 marked" in done.stdout
+    assert f"{PLACE}: 0 of 4 marked" in done.stdout
     pdf = [row for row in sheet_of(marked_course) if row["part"] == "pdf"]
-    assert [(row["student"], row["answer"]) for row in pdf] == [("1001", "A gradient is a slope.")]
+    assert [(row["student"], row["answer"]) for row in pdf] == [
+        ("1001", "A gradient is a slope."),
+        ("2001", "Nothing but a page."),
+    ]
 
 
 @pytest.mark.parametrize(
