@@ -251,7 +251,10 @@ def from_json(data: bytes) -> Report:
 
     Raises
     ------
-    msgspec.ValidationError
+    msgspec.DecodeError
         If `data` is not a report of this schema.
     """
-    return _decoder.decode(data)
+    try:
+        return _decoder.decode(data)
+    except (UnicodeDecodeError, RecursionError) as error:
+        raise msgspec.DecodeError(f"this is no report: {error}") from error

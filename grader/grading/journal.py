@@ -162,7 +162,8 @@ class Journal:
             return
         for line in path.read_bytes().splitlines():
             self._lines += 1
-            with contextlib.suppress(msgspec.DecodeError):  # torn, or of another version
+            # Torn, of another version, or no text at all.
+            with contextlib.suppress(msgspec.DecodeError, UnicodeDecodeError, RecursionError):
                 self._note(_decoder.decode(line))
 
     def _note(self, record: Material | Finished | ClassWritten) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import time
 import zlib
-from collections.abc import Callable, Container, Mapping, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from decimal import Decimal
 from pathlib import Path, PurePosixPath
 from typing import Any, Self
@@ -375,6 +375,7 @@ def _hash_of_sources(assignment: Assignment) -> dict[str, str]:
     }
 
 
+_NUMBERS = frozenset({int, float, bool, type(None)})
 _SHORTEST_SECRET = 10
 """Characters of a secret with what tells that it is one: ``pwd="abcd"``."""
 
@@ -387,27 +388,27 @@ def without_secrets(report: Report, *, everywhere: bool) -> Report:
     """
     if everywhere:
         return msgspec.convert(_masked(msgspec.to_builtins(report)), Report)
-    return replace(
-        report,
-        notebook=_masked(report.notebook),
-        warnings=[replace(w, text=_masked(w.text)) for w in report.warnings],
-        questions=[
-            replace(
-                q,
-                parts=[
-                    replace(
-                        p,
-                        checks=[
-                            replace(c, message=_masked(c.message), evidence=_masked(c.evidence))
-                            for c in p.checks
-                        ],
-                    )
-                    for p in q.parts
-                ],
-            )
-            for q in report.questions
-        ],
-    )
+    checks = [c for q in report.questions for p in q.parts for c in p.checks]
+    said = [report.notebook, [w.text for w in report.warnings]]
+    said += [[c.message, c.evidence] for c in checks]
+    if redact(text := "\n\n".join(_texts(said))) == text:
+        return report
+    return without_secrets(report, everywhere=True)
+
+
+def _texts(value: Any) -> Iterator[str]:
+    """Yield every text in plain data that is long enough for a secret."""
+    left = [value]
+    while left:
+        item = left.pop()
+        if isinstance(item, str):
+            if len(item) >= _SHORTEST_SECRET:
+                yield item
+        elif isinstance(item, dict):
+            left += item
+            left += item.values()
+        elif isinstance(item, list) and not _NUMBERS.issuperset(map(type, item)):
+            left += item
 
 
 def _masked(value: Any) -> Any:

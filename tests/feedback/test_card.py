@@ -9,6 +9,7 @@ import time
 from datetime import UTC, datetime
 from itertools import pairwise
 
+import msgspec
 import pytest
 from msgspec.structs import replace
 
@@ -193,6 +194,12 @@ def test_a_card_in_one_language_has_no_switch_of_languages(english: Page) -> Non
 def test_the_same_report_gives_the_same_card(report: Report) -> None:
     again = from_json(to_json(report))
     assert render_card(report) == render_card(again)
+
+
+@pytest.mark.parametrize("data", [b'{"student": "\xff"}', b'{"x":' + b"[" * 100_000, b"[]", b""])
+def test_what_is_no_report_is_told_by_one_error(data: bytes) -> None:
+    with pytest.raises(msgspec.DecodeError):
+        from_json(data)
 
 
 def test_headings_go_down_one_step_at_a_time(english: Page) -> None:

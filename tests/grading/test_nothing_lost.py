@@ -163,6 +163,17 @@ def test_a_torn_line_costs_only_its_own_hand_in(graded: Path) -> None:
     assert counts(quick.grade(graded, 1)) == ([], 4)
 
 
+@pytest.mark.parametrize(
+    "line", [b'{"kind": "\xff\xfe"}', b'{"x":' + b"[" * 100_000, b"\0\0\0", b"[]"]
+)
+def test_a_line_that_is_no_record_is_passed_over(tmp_path: Path, line: bytes) -> None:
+    journal = tmp_path / ".grading" / "journal.jsonl"
+    journal.parent.mkdir()
+    journal.write_bytes(line + b'\n{"kind":"class","material":"abc"}\n' + line)
+    with Journal(tmp_path) as read:
+        assert (read.finished, read.class_written) == ({}, "abc")
+
+
 def test_a_second_batch_on_the_same_reports_is_told_so_and_leaves(graded: Path) -> None:
     folder = graded / "reports" / quick.SLUG
     before = (folder / ".grading" / "journal.jsonl").read_bytes()

@@ -392,7 +392,9 @@ def test_nobody_drives_the_terminal_of_whoever_checks(
 
 
 def test_no_file_that_is_written_repeats_a_secret(graded: Graded) -> None:
-    files = [path for path in graded.folder.rglob("*") if path.is_file()]
+    runs = graded.folder / ".grading" / "runs"  # as they were, for nobody but the grader
+    assert runs.stat().st_mode & 0o077 == 0
+    files = [p for p in graded.folder.rglob("*") if p.is_file() and not p.is_relative_to(runs)]
     kinds = {path.name for path in files}
     assert {"report.json", "feedback.html", "gradebook.csv", "index.html", "similar.html"} <= kinds
     assert HIDDEN in (graded.folder / "similar.html").read_text("utf-8")
