@@ -22,7 +22,7 @@ from grader.cli.console import (
     results,
     stop,
 )
-from grader.cli.progress import Display, interruptible
+from grader.cli.progress import Display, interruptible, stage_table
 from grader.course.assignment import Assignment
 from grader.course.course import Course
 from grader.course.errors import CourseError
@@ -66,6 +66,9 @@ def grade(
     ] = None,
     force: Annotated[
         bool, typer.Option("--force", help="Grade also what has not changed since its report.")
+    ] = False,
+    profile: Annotated[
+        bool, typer.Option("--profile", help="Show where the time went, stage by stage.")
     ] = False,
     dask: Annotated[
         str | None,
@@ -113,6 +116,8 @@ def grade(
         executor = LocalWorkers if dask is None else _cluster(dask, read, assignment)
         batch = _grade(read, assignment, settings, chosen, target.resolve(), count, force, executor)
         code = max(code, _show(batch, each, target, set(chosen), fail_under))
+        if profile and batch.profile:
+            results.print(stage_table(batch.profile, len(batch.outcomes)))
         _about_roster(batch)
         _about_marks(read, assignment, there)
         if batch.left:

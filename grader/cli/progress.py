@@ -7,13 +7,14 @@ import signal
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from types import FrameType
 from typing import Self
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
+from rich.table import Table
 
 from grader.cli.console import INTERRUPTED
 from grader.feedback.untrusted import visible
@@ -122,6 +123,22 @@ class Display(Watcher):
             highlight=False,
             soft_wrap=True,
         )
+
+
+def stage_table(seconds: Mapping[str, float], hand_ins: int) -> Table:
+    """Return where the time of `hand_ins` went, by the clock of the workers and of the batch."""
+    table = Table(box=None)
+    table.add_column("stage")
+    for title in ("seconds", "ms each", "share"):
+        table.add_column(title, justify="right")
+    whole = sum(seconds.values())
+    for stage, spent in seconds.items():
+        table.add_row(
+            stage, f"{spent:.2f}", f"{1000 * spent / hand_ins:.1f}", f"{spent / whole:.0%}"
+        )
+    table.add_section()
+    table.add_row("all", f"{whole:.2f}", f"{1000 * whole / hand_ins:.1f}", "100%")
+    return table
 
 
 @contextmanager

@@ -8,8 +8,9 @@ the same command goes on from there.
 from __future__ import annotations
 
 import threading
+import time
 import traceback
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, wait
 from functools import partial
@@ -107,6 +108,8 @@ class Batch(msgspec.Struct, frozen=True):
         Students whose hand-in was not begun, for the batch was told to stop.
     summaries
         Of all students with a report, these and earlier ones.
+    profile
+        Seconds by the clock that each stage took, all hand-ins together.
     """
 
     outcomes: list[Outcome]
@@ -114,6 +117,7 @@ class Batch(msgspec.Struct, frozen=True):
     lost: list[str]
     left: list[str]
     summaries: list[StudentSummary]
+    profile: dict[str, float] = {}
 
     @property
     def has_error(self) -> bool:
@@ -170,6 +174,7 @@ def grade_batch(
         watcher.begun(len(tasks), len(unchanged))
         stop = stop or threading.Event()
         work = None
+        profile: defaultdict[str, float] = defaultdict(float)
         if tasks:
             changed = {} if force else _changed(journal, material, contents, tasks)
             earlier = partial(_earlier, journal, folder, changed)
@@ -184,8 +189,12 @@ def grade_batch(
             try:
                 for made in work.made(pool, longest_first(tasks, journal), ahead):
                     student = made.outcome.student
+                    writing = time.perf_counter()
                     stamp = "" if away else decided.stamp(student)  # marks do not travel
                     _keep(journal, folder, material, contents[student], made, stamp)
+                    for stage, spent in made.outcome.stages.items():
+                        profile[stage] += spent
+                    profile["write"] += time.perf_counter() - writing
                     watcher.finished(made.outcome)
             finally:
                 pool.shutdown(wait=True, cancel_futures=True)
@@ -193,7 +202,7 @@ def grade_batch(
         summaries = write_class(course, assignment, folder, journal)
         if work is None:
             return Batch([], unchanged, [], [], summaries)
-        return Batch(work.done, unchanged, work.lost, work.left, summaries)
+        return Batch(work.done, unchanged, work.lost, work.left, summaries, dict(profile))
 
 
 def _contents(journal: Journal, submissions: Mapping[str, Path]) -> dict[str, Content]:

@@ -69,12 +69,19 @@ class Files(msgspec.Struct, frozen=True):
 
 
 class Outcome(msgspec.Struct, frozen=True):
-    """What came of one hand-in."""
+    """What came of one hand-in.
+
+    Attributes
+    ----------
+    stages
+        Seconds by the clock of each stage, in the worker.
+    """
 
     student: str
     summary: StudentSummary
     seconds: float
     has_error: bool
+    stages: dict[str, float] = {}
 
 
 class Made(msgspec.Struct, frozen=True):

@@ -23,6 +23,7 @@ from grader.course.messages import say
 from grader.grading import notices
 from grader.grading.kept import again, keep, unpacked
 from grader.grading.records import KernelName
+from grader.kernel.allowance import Allowance
 from grader.kernel.cold import ColdKernel
 from grader.kernel.forked import ForkedKernel
 from grader.kernel.run import Kernel, Run, process_limits, run_notebook
@@ -70,11 +71,14 @@ class Graded(msgspec.Struct, frozen=True):
         Tracebacks of checks that failed by themselves.
     kept
         What it takes to judge a changed check later without running the notebook again.
+    stages
+        Seconds by the clock of each stage.
     """
 
     report: Report
     troubles: list[Trouble]
     kept: bytes | None = None
+    stages: dict[str, float] = {}
 
 
 class Grader:
@@ -114,6 +118,7 @@ class Grader:
         self._late = late or (lambda student: None)
         self._zygote = zygote
         self._sources = _hash_of_sources(self.assignment)
+        self._forking = 0.0
         self._networks = _asks_for_networks(self.assignment)
 
     def close(self) -> None:
@@ -165,6 +170,8 @@ class Grader:
         warm = ["networks"] if self._networks else []
         if _draws(submission.notebook):
             warm.append("figures")
+        running = time.perf_counter()
+        self._forking = 0.0
         run = run_notebook(
             submission.notebook,
             lambda: self._start_kernel(found, warm),
@@ -177,6 +184,8 @@ class Grader:
             subject = Subject(self.assignment, student, submission.notebook, run)
             judged, troubles = self._judge.judge(subject)
             judged_seconds = time.perf_counter() - judging
+            allowed = Allowance(self.assignment.limits.judging_seconds).wall
+            probing = min(judged_seconds, allowed - run.judging.wall)
             if self._zygote is not None:
                 self._zygote.must_live()
         notices_ += notices.of_run(run, self.assignment.limits)
@@ -199,7 +208,16 @@ class Grader:
             ),
         )
         kept = keep(run, answers, judged)
-        return Graded(without_secrets(report, everywhere=bool(secrets)), troubles, kept)
+        clean = without_secrets(report, everywhere=bool(secrets))
+        stages = {
+            "read": running - started,
+            "fork": self._forking,
+            "cells": run.seconds - self._forking,
+            "probes": probing,
+            "judge": judged_seconds - probing,
+            "report": time.perf_counter() - judging - judged_seconds,
+        }
+        return Graded(clean, troubles, kept, stages)
 
     def regrade(
         self, student: str, path: Path, data: bytes, earlier: Report, functions: Container[str]
@@ -238,7 +256,8 @@ class Grader:
         )
         secrets = secrets_left(run.notebook)
         graded = without_secrets(report, everywhere=bool(secrets))
-        return Graded(graded, troubles, again(data, merged))
+        stages = {"judge again": time.perf_counter() - started}
+        return Graded(graded, troubles, again(data, merged), stages)
 
     def lost(self, student: str, path: Path, reason: str) -> Graded:
         """Report a hand-in that could not be graded for `reason`: the grader's fault, not theirs."""
@@ -248,6 +267,13 @@ class Grader:
         return Graded(graded.report, [Trouble("run", reason)])
 
     def _start_kernel(self, found: Found, warm: Sequence[str]) -> Kernel:
+        started = time.perf_counter()
+        try:
+            return self._started_kernel(found, warm)
+        finally:
+            self._forking += time.perf_counter() - started
+
+    def _started_kernel(self, found: Found, warm: Sequence[str]) -> Kernel:
         limits = self.assignment.limits
         files = {PurePosixPath(file.name): file.data for file in found.files}
         if self._kernel == "cold":

@@ -87,12 +87,15 @@ def give_up(settings: Settings, task: Task, reason: str) -> Made:
 
 
 def _made(graded: Graded, when: Occasion, started: float) -> Made:
+    rendering = time.perf_counter()
     files = files_of(graded, when)
+    rendered = time.perf_counter() - rendering
     outcome = Outcome(
         student=graded.report.student,
         summary=summarise(graded.report),
         seconds=time.perf_counter() - started,
         has_error=graded.report.has_error,
+        stages={**graded.stages, "render": rendered},
     )
     return Made(outcome, files, graded.kept)
 

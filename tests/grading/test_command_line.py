@@ -98,8 +98,13 @@ def test_what_is_odd_about_a_class_is_told_beside_the_grades(class_of_four: Path
 
 def test_fail_under_and_single_students(class_of_four: Path) -> None:
     where = ("--course", class_of_four, "-j", "1")
-    good = grader("grade", "warmup", *where, "--student", "1001", "--fail-under", "50")
+    good = grader("grade", "warmup", *where, "--student", "1001", "--fail-under", "50", "--profile")
     assert good.returncode == 0, good.stderr
+    stages = ("read", "fork", "cells", "probes", "judge", "report", "render", "write", "all")
+    lines = [line.split() for line in good.stdout.splitlines()]
+    spent = {line[0]: float(line[1]) for line in lines if len(line) == 4 and line[0] in stages}
+    assert tuple(spent) == stages
+    assert spent["all"] == pytest.approx(sum(spent.values()) / 2, abs=0.05)
     bad = grader("grade", "warmup", *where, "--student", "1002", "--fail-under", "50")
     assert bad.returncode == 1, bad.stderr
     unknown = grader("grade", "warmup", *where, "--student", "1002", "--student", "9999")
