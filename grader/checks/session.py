@@ -70,20 +70,18 @@ class Judge:
         items = self._session.items
         judged: dict[int, Judged] = {}
         troubles: list[Trouble] = []
-        chosen = [
-            place
-            for place, check in enumerate(self.checks)
-            if functions is None or check.function in functions
-        ]
-        order = sorted(chosen, key=lambda place: self.checks[place].hidden)
-        for place, next_place in zip(order, [*order[1:], *order[:1]], strict=True):
-            item, check = items[place], self.checks[place]
-            following: pytest.Item | None = items[next_place]
-            if following is item:  # a check that followed itself would keep its own fixtures
-                following = next((other for other in items if other is not item), None)
+        chosen: list[int] = []
+        for place, check in enumerate(self.checks):
+            if functions is not None and check.function not in functions:
+                continue
             if check.hidden and not self._with_hidden:
                 judged[place] = self._postponed(check)
-                continue
+            else:
+                chosen.append(place)
+        order = sorted(chosen, key=lambda place: self.checks[place].hidden)
+        for number, place in enumerate(order, start=1):
+            item, check = items[place], self.checks[place]
+            following = items[order[number]] if number < len(order) else self._stranger(item)
             result, error = self._run(item, check, following)
             if result.verdict != "passed" and subject.forks.used_before:
                 subject.forks.end()
@@ -95,7 +93,7 @@ class Judge:
                 text = "".join(traceback.format_exception(error))
                 troubles.append(Trouble(check.id, text[-8000:]))
         subject.forks.end()
-        return [judged[place] for place in chosen], troubles
+        return [judged[place] for place in sorted(judged)], troubles
 
     def merged(self, earlier: Sequence[Judged], judged: Sequence[Judged]) -> list[Judged] | None:
         """Return what each check came to, now or earlier; None if one was never judged."""
@@ -108,6 +106,17 @@ class Judge:
             )
             for check in self.checks
         ]
+
+    def _stranger(self, item: pytest.Item) -> pytest.Item | None:
+        """Return an item of another module, to be named as the one that follows `item`.
+
+        pytest keeps what an item shares with the one that follows. Which check begins next time
+        is not known: what all of them share may stay, and nothing else.
+        """
+        others = [other for other in self._session.items if other is not item]
+        module = item.getparent(pytest.Module)
+        strange = (other for other in others if other.getparent(pytest.Module) is not module)
+        return next(strange, others[0] if others else None)
 
     def _run(
         self, item: pytest.Item, check: Check, following: pytest.Item | None

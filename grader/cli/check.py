@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -9,17 +12,23 @@ import typer
 
 from grader.cli.console import (
     BELOW,
+    INTERRUPTED,
     PASSED,
     CourseOption,
     assignment_of,
     course_at,
     messages,
     results,
+    spoken_by,
     stop,
 )
+from grader.course.course import Course
 from grader.course.errors import CourseError
-from grader.feedback import render_card, student_view
+from grader.feedback import checked_line, render_card, student_view, waiting_line
+from grader.grading.files import write_whole
 from grader.grading.records import occasion
+from grader.grading.saves import saves
+from grader.report import Report
 
 
 def check(
@@ -28,33 +37,79 @@ def check(
         str | None, typer.Option(help="Which assignment it is; guessed from the file's name.")
     ] = None,
     html: Annotated[Path | None, typer.Option(help="Also write the report card here.")] = None,
-    language: Annotated[str | None, typer.Option(help="fa or en.")] = None,
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Check again whenever the notebook is saved.")
+    ] = False,
+    language: Annotated[
+        str | None, typer.Option(help="fa or en; the course's first if left out.")
+    ] = None,
     course: CourseOption = Path(),
 ) -> None:
     """Check a notebook of your own against the public checks.
 
-    Example: `grader check homework.ipynb --assignment SLUG --html card.html`.
+    Examples: `grader check homework.ipynb --assignment SLUG --html card.html`,
+    `grader check homework.ipynb --watch` (Ctrl-C ends it).
 
-    Exit codes: 0 all public checks passed; 1 not; 2 usage.
+    Exit codes: 0 all public checks passed, when last checked; 1 not; 2 usage; 130 interrupted
+    before the first check was done.
     """
     # Imported here, for they take longer than most other commands.
     from grader.checks.reference import BrokenReference
     from grader.checks.session import BrokenChecks
-    from grader.grading.selfcheck import self_check
+    from grader.grading.selfcheck import self_checks
     from grader.kernel.zygotes import ZygoteError
 
     read = course_at(course)
+    shown = _Shown(read, notebook, spoken_by(read, language), html, watch)
     if not notebook.exists():
         raise stop(f"there is no file {notebook}")
+    if watch and not notebook.is_file():
+        raise stop(f"--watch needs the notebook itself, and {notebook} is no file")
     try:
-        report = self_check(read, notebook, assignment)
+        self_checks(read, notebook, assignment, occasions=shown.occasions(), told=shown.show)
     except (CourseError, BrokenChecks, BrokenReference, ZygoteError, LookupError) as error:
         raise stop(str(error)) from error
-    spoken = language or read.languages[0]
-    results.print(student_view(report, language=spoken, public_only=True))
-    if html is not None:
-        when = occasion(read, assignment_of(read, report.assignment))
-        html.write_text(render_card(report, occasion=when), encoding="utf-8")
-        messages.print(f"The card is in {html}", markup=False)
-    checks = [c for q in report.questions for p in q.parts for c in p.checks if not c.hidden]
-    raise typer.Exit(PASSED if all(c.verdict == "passed" for c in checks) else BELOW)
+    except KeyboardInterrupt:
+        messages.print()  # the terminal has written ^C
+    raise typer.Exit(shown.code)
+
+
+class _Shown:
+    """What a check, or one after another, puts on the terminal and into the card."""
+
+    def __init__(
+        self, course: Course, notebook: Path, language: str, html: Path | None, watch: bool
+    ) -> None:
+        self.code = INTERRUPTED
+        self._course = course
+        self._notebook = notebook
+        self._language = language
+        self._html = html
+        self._watch = watch
+        self._started = 0.0
+
+    def occasions(self) -> Iterator[None]:
+        """Yield when to check: once, or at every save."""
+        for _ in saves(self._notebook) if self._watch else (None,):
+            self._started = time.perf_counter()
+            yield
+
+    def show(self, report: Report) -> None:
+        """Print what came of a check."""
+        if self._watch:
+            seconds = time.perf_counter() - self._started
+            now = datetime.now().astimezone()
+            results.print(checked_line(now, seconds, language=self._language))
+        results.print(student_view(report, language=self._language, public_only=True))
+        if self._html is not None:
+            when = occasion(self._course, assignment_of(self._course, report.assignment))
+            card = render_card(report, occasion=when).encode()
+            try:
+                write_whole(self._html, card)
+            except OSError as error:
+                raise stop(f"the card cannot be written to {self._html}: {error}") from error
+            messages.print(f"The card is in {self._html}", markup=False)
+        if self._watch:
+            messages.print(waiting_line(self._notebook.name, language=self._language))
+        checks = [c for q in report.questions for p in q.parts for c in p.checks if not c.hidden]
+        self.code = PASSED if all(c.verdict == "passed" for c in checks) else BELOW

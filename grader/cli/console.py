@@ -40,6 +40,13 @@ def stop(message: str, code: int = USAGE) -> Stop:
     return Stop(code)
 
 
+def spoken_by(course: Course, language: str | None) -> str:
+    """Return `language`, or the course's first; leave if the course is not taught in it."""
+    if language is not None and language not in course.languages:
+        raise stop(f"the course does not speak {language}, but: {', '.join(course.languages)}")
+    return language or course.languages[0]
+
+
 def course_at(root: Path) -> Course:
     """Read the course in `root`, or leave with what is wrong in it."""
     try:

@@ -11,7 +11,14 @@ from typing import Annotated, Literal
 import msgspec
 import typer
 
-from grader.cli.console import CourseOption, assignment_of, course_at, messages, stop
+from grader.cli.console import (
+    CourseOption,
+    assignment_of,
+    course_at,
+    messages,
+    spoken_by,
+    stop,
+)
 from grader.course.assignment import Assignment
 from grader.course.course import Course
 from grader.course.errors import CourseError
@@ -66,9 +73,7 @@ def export(
     if slug not in read.assignments:
         raise stop(f"no assignment {slug} in course.toml; there are: {', '.join(read.assignments)}")
     assignment = assignment_of(read, slug)
-    spoken = language or read.languages[0]
-    if spoken not in read.languages:
-        raise stop(f"the course does not speak {spoken}, but: {', '.join(read.languages)}")
+    spoken = spoken_by(read, language)
     found = _reports((reports or read.root / "reports") / slug)
     waiting = sum(report.score.pending > 0 for report in found)
     if waiting and not not_final and format_ in ("csv", "canvas", "moodle", "gradescope"):

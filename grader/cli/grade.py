@@ -20,6 +20,7 @@ from grader.cli.console import (
     hand_ins_of,
     messages,
     results,
+    spoken_by,
     stop,
 )
 from grader.cli.progress import Display, interruptible, stage_table
@@ -77,6 +78,9 @@ def grade(
             help="Grade on a Dask cluster: its scheduler's address, or its scheduler file.",
         ),
     ] = None,
+    language: Annotated[
+        str | None, typer.Option(help="Of the table: fa or en; the course's first if left out.")
+    ] = None,
     course: CourseOption = Path(),
 ) -> None:
     """Grade hand-ins and write a report card for each.
@@ -94,6 +98,7 @@ def grade(
     slugs = [slug] if slug is not None else list(read.assignments)
     if slug is not None and slug not in read.assignments:
         raise stop(f"no assignment {slug} in course.toml; there are: {', '.join(read.assignments)}")
+    spoken = spoken_by(read, language)
     if not no_cage and dask is None:  # else it is the workers that need it
         _require_cage()
     folder = submissions or read.root / "submissions"
@@ -115,7 +120,7 @@ def grade(
         count = workers or default_workers()
         executor = LocalWorkers if dask is None else _cluster(dask, read, assignment)
         batch = _grade(read, assignment, settings, chosen, target.resolve(), count, force, executor)
-        code = max(code, _show(batch, each, target, set(chosen), fail_under))
+        code = max(code, _show(batch, each, target, set(chosen), fail_under, spoken))
         if profile and batch.profile:
             results.print(stage_table(batch.profile, len(batch.outcomes)))
         _about_roster(batch)
@@ -243,9 +248,14 @@ def _grade(
 
 
 def _show(
-    batch: Batch, slug: str, reports: Path, chosen: set[str], fail_under: float | None
+    batch: Batch,
+    slug: str,
+    reports: Path,
+    chosen: set[str],
+    fail_under: float | None,
+    language: str,
 ) -> int:
-    results.print(class_table(batch.summaries))
+    results.print(class_table(batch.summaries, language=language))
     unchanged = f", {len(batch.unchanged)} unchanged" if batch.unchanged else ""
     done = f"{slug}: {len(batch.outcomes)} graded{unchanged}, {reports / slug / 'index.html'}"
     messages.print(done, soft_wrap=True, markup=False)

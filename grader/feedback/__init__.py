@@ -13,7 +13,7 @@ from grader.feedback.gallery import render_gallery
 from grader.feedback.gradebook import write_gradebook
 from grader.feedback.html import AlikePair, Side, render_card, render_index, render_similar
 from grader.feedback.language import UnknownLanguage
-from grader.feedback.terminal import class_table, student_view
+from grader.feedback.terminal import checked_line, class_table, student_view, waiting_line
 
 __all__ = [
     "AlikePair",
@@ -21,6 +21,7 @@ __all__ = [
     "Side",
     "StudentSummary",
     "UnknownLanguage",
+    "checked_line",
     "class_table",
     "render_card",
     "render_gallery",
@@ -28,5 +29,6 @@ __all__ = [
     "render_similar",
     "student_view",
     "summarise",
+    "waiting_line",
     "write_gradebook",
 ]

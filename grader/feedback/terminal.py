@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from datetime import datetime
 
-from rich.console import Group, RenderableType
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
+from rich.measure import Measurement
 from rich.padding import Padding
+from rich.rule import Rule
 from rich.table import Table
 from rich.text import Text as Line
 
-from grader.course.texts import isolated
+from grader.course.texts import FSI, LRI, PDI, isolated, persian_digits
 from grader.feedback.class_summary import ClassSummary, StudentSummary, summaries
 from grader.feedback.evidence import Evidence, Place, read_evidence, short_shape, written
 from grader.feedback.language import SIGNS, Language
@@ -29,6 +32,7 @@ _COLOURS: dict[Verdict, str] = {
     "pending": "blue",
     "error": "magenta",
 }
+_OPENING = f"{LRI}{FSI}"
 _QUOTED = re.compile(r"`[^`\n]+`|\$[^$\n]+\$")
 
 
@@ -67,8 +71,25 @@ def student_view(report: Report, *, language: str = "en", public_only: bool = Fa
                 for check in checks
                 if check.verdict != "passed"
             )
-    lines.append(_summary_line(report, speaker))
+    lines.append(_summary_line(report, speaker, public_only=public_only))
     return Group(*lines)
+
+
+def checked_line(when: datetime, seconds: float, *, language: str = "en") -> Rule:
+    """Return what stands above the result of a check that is repeated: when it was, how long."""
+    speaker = Language(language)
+    clock = f"{when:%H:%M:%S}"
+    shown = persian_digits(clock) if language == "fa" else clock
+    said = speaker.plain("terminal.checked", time=shown, seconds=round(seconds, 1))
+    return Rule(Line(said, style="dim"), style="dim")
+
+
+def waiting_line(name: str, *, language: str = "en") -> RenderableType:
+    """Return what stands below the result while the next save of the notebook `name` is awaited."""
+    speaker = Language(language)
+    keys = isolated("Ctrl-C", language)
+    said = speaker.plain("terminal.waiting", name=_isolated(name, speaker), keys=keys)
+    return _line((said, "dim"))
 
 
 def class_table(reports: Sequence[Report | StudentSummary], *, language: str = "en") -> Table:
@@ -107,10 +128,10 @@ def class_table(reports: Sequence[Report | StudentSummary], *, language: str = "
 
 
 def _verdict_strip(verdicts: Sequence[Verdict]) -> Line:
-    return _line(*((SIGNS[verdict], _COLOURS[verdict]) for verdict in verdicts))
+    return Line.assemble(*((SIGNS[verdict], _COLOURS[verdict]) for verdict in verdicts))
 
 
-def _part_line(question: QuestionResult, part: PartResult, speaker: Language) -> Line:
+def _part_line(question: QuestionResult, part: PartResult, speaker: Language) -> _Sentence:
     mark, colour = SIGNS[part.verdict], _COLOURS[part.verdict]
     name = f"{_said(question.label, speaker)} · {_said(part.title, speaker)}"
     points = speaker.plain("score.out_of", points=part.points, max=part.max_points)
@@ -124,14 +145,14 @@ def _part_line(question: QuestionResult, part: PartResult, speaker: Language) ->
 
 def _check_lines(check: CheckResult, speaker: Language, *, named: bool) -> Group:
     evidence = read_evidence(check)
-    lines = []
+    lines: list[RenderableType] = []
     if named:
         mark, colour = SIGNS[check.verdict], _COLOURS[check.verdict]
         hidden = f" ({speaker.plain('check.hidden')})" if check.hidden else ""
         title = _said(check.title, speaker) or check.id
         lines.append(_line((f"{mark} ", colour), (title, ""), (hidden, "dim")))
     if message := _said(check.message, speaker):
-        lines.append(Line(message))
+        lines.append(_line((message, "")))
     if exception := evidence.exception:
         lines.append(
             _line((visible(exception.type), "red"), (f": {visible(exception.message)}", ""))
@@ -184,9 +205,11 @@ def _where(check: CheckResult, evidence: Evidence, speaker: Language) -> str | N
     return speaker.cell(check.cell) if check.cell is not None else None
 
 
-def _summary_line(report: Report, speaker: Language) -> Line:
+def _summary_line(report: Report, speaker: Language, *, public_only: bool) -> _Sentence:
     score = report.score
-    decided = [part.verdict for question in report.questions for part in question.parts]
+    parts_of = [part for question in report.questions for part in question.parts]
+    decided = [part.verdict for part in parts_of]
+    public = [check.verdict for part in parts_of for check in part.checks if not check.hidden]
     points = speaker.plain("score.out_of_points", points=score.final, max=score.max_points)
     parts = [(f"\n{points}", "bold")]
     if score.pending:
@@ -194,6 +217,8 @@ def _summary_line(report: Report, speaker: Language) -> Line:
         parts.append((f" · {speaker.plain('score.pending')}: {pending}", "blue"))
     if decided and all(verdict == "passed" for verdict in decided):
         parts.append((f" · {speaker.plain('terminal.all_passed')}", "green"))
+    elif public_only and public and all(verdict == "passed" for verdict in public):
+        parts.append((f" · {speaker.plain('terminal.public_passed')}", "green"))
     return _line(*parts)
 
 
@@ -207,8 +232,31 @@ def _isolated(code: str, speaker: Language) -> str:
     return isolated(visible(without_marks(code)), speaker.code)
 
 
-def _line(*parts: tuple[str, str]) -> Line:
-    line = Line()
-    for text, style in parts:
-        line.append(text, style=style or None)
-    return line
+def _line(*parts: tuple[str, str]) -> _Sentence:
+    return _Sentence(Line.assemble(*parts))
+
+
+class _Sentence:
+    """A text whose isolates hold on each of the lines that it is broken into.
+
+    A terminal orders each of its lines alone, so that an isolate ends with the line; without
+    its end and a new beginning, code that a narrow terminal breaks would be out of order.
+    """
+
+    def __init__(self, text: Line) -> None:
+        self._text = text
+
+    def __rich_measure__(self, console: Console, options: ConsoleOptions) -> Measurement:
+        return Measurement.get(console, options, self._text)
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        open_isolates: list[str] = []
+        for line in self._text.wrap(console, options.max_width):
+            inherited = "".join(open_isolates)
+            for character in line.plain:
+                if character in _OPENING:
+                    open_isolates.append(character)
+                elif character == PDI and open_isolates:
+                    open_isolates.pop()
+            line.rstrip()
+            yield Line.assemble(inherited, line, PDI * len(open_isolates))

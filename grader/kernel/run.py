@@ -265,6 +265,8 @@ class _Runner:
         except OutputFlood:
             status, reason = "died", "flood"
         except DeadKernelError:
+            if _is_cancelled():
+                raise asyncio.CancelledError from None
             status = "died"
         finally:
             watching.cancel()
@@ -378,6 +380,12 @@ def _how_it_ended(status: int | None) -> tuple[Reason, int | None]:
         return "exit", status
     # SIGKILL was ours: the process lived on, but had closed its channel.
     return "signal", None if status == -signal.SIGKILL else -status
+
+
+def _is_cancelled() -> bool:
+    """Whether somebody ends this very task, as Ctrl-C does; nbclient takes it for a dead kernel."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
 
 
 async def _cancel_others() -> None:

@@ -2,11 +2,14 @@ from __future__ import annotations
 
 import io
 import re
+from datetime import UTC, datetime
 
+import pytest
 from msgspec.structs import replace
+from rich.cells import cell_len
 from rich.console import Console, RenderableType
 
-from grader.feedback import class_table, student_view
+from grader.feedback import checked_line, class_table, student_view, waiting_line
 from grader.feedback.gallery import text
 from grader.report import Report
 from tests.feedback.reports import a_class, one_check
@@ -100,3 +103,69 @@ def test_the_table_fits_a_narrow_terminal() -> None:
     said = printed(class_table(a_class(3)), width=60)
     assert max(map(len, said.splitlines())) <= 60
     assert "401100000" in said
+
+
+@pytest.mark.parametrize("language", ["fa", "en"])
+@pytest.mark.parametrize("width", [24, 40])
+def test_a_narrow_terminal_loses_nothing_and_each_line_is_isolated(
+    report: Report, language: str, width: int
+) -> None:
+    def words_of(said: str) -> str:
+        return re.sub(r"[\s\u2066\u2068\u2069]", "", said)
+
+    narrow = printed(student_view(report, language=language), width)
+    assert max(cell_len(line) for line in narrow.splitlines()) <= width
+    assert words_of(narrow) == words_of(printed(student_view(report, language=language), 400))
+    for line in narrow.splitlines():
+        openings = line.count("\u2066") + line.count("\u2068")
+        assert openings == line.count("\u2069")
+
+
+def test_code_that_is_broken_over_lines_is_isolated_on_each() -> None:
+    code = "optimizer.step() optimizer.zero_grad() loss.backward()"
+    said = printed(student_view(one_check(message=text(f"ابتدا `{code}`", "x")), language="fa"), 30)
+    lines = [line for line in said.splitlines() if "optimizer" in line or "backward" in line]
+    assert len(lines) > 1
+    assert all("\u2066" in line and line.endswith("\u2069") for line in lines[1:])
+
+
+def coloured(environment: dict[str, str], *, terminal: bool) -> str:
+    file = io.StringIO()
+    console = Console(file=file, force_terminal=terminal or None, _environ=environment, width=80)
+    console.print(student_view(one_check()))
+    return file.getvalue()
+
+
+def test_colours_go_to_terminals_and_only_where_they_are_wanted() -> None:
+    assert "\x1b[31m" in coloured({"TERM": "xterm-256color"}, terminal=True)
+    assert "\x1b[31m" not in coloured({"TERM": "xterm", "NO_COLOR": "1"}, terminal=True)
+    assert "\x1b" not in coloured({"TERM": "xterm-256color"}, terminal=False)
+
+
+def test_what_passed_in_public_is_said_while_hidden_checks_wait(report: Report) -> None:
+    part = one_check("passed", 5)
+    waiting = replace(
+        part.questions[0].parts[0].checks[0], id="later", hidden=True, verdict="pending"
+    )
+    question = part.questions[0]
+    parts = [
+        replace(question.parts[0], verdict="pending", checks=[*question.parts[0].checks, waiting])
+    ]
+    half = replace(part, questions=[replace(question, parts=parts)])
+    assert "All public checks passed." in printed(student_view(half, public_only=True))
+    assert "All public checks passed." not in printed(student_view(half))
+    assert "All public checks passed." not in printed(student_view(report, public_only=True))
+
+
+def test_a_repeated_check_says_when_and_what_it_waits_for() -> None:
+    when = datetime(2025, 3, 4, 15, 6, 7, tzinfo=UTC)
+    assert "checked at 15:06:07, 1.2 s" in printed(checked_line(when, 1.23))
+    assert "بررسی ساعت ۱۵:۰۶:۰۷، ۱٫۲ ثانیه" in printed(checked_line(when, 1.23, language="fa"))
+    assert "Waiting for the next save of hw (1).ipynb. Ctrl-C ends." in printed(
+        waiting_line("hw (1).ipynb")
+    )
+    odd = "\x1b[2Jhw\u202e(1).ipynb"
+    persian = printed(waiting_line(odd, language="fa"))
+    assert "\x1b" not in persian
+    assert "\u202e" not in persian
+    assert "\u2066Ctrl-C\u2069" in persian
