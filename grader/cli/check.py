@@ -96,6 +96,8 @@ class _Shown:
 
     def show(self, report: Report) -> None:
         """Print what came of a check."""
+        checks = [c for q in report.questions for p in q.parts for c in p.checks if not c.hidden]
+        self.code = PASSED if all(c.verdict == "passed" for c in checks) else BELOW
         if self._watch:
             seconds = time.perf_counter() - self._started
             now = datetime.now().astimezone()
@@ -111,5 +113,3 @@ class _Shown:
             messages.print(f"The card is in {self._html}", markup=False)
         if self._watch:
             messages.print(waiting_line(self._notebook.name, language=self._language))
-        checks = [c for q in report.questions for p in q.parts for c in p.checks if not c.hidden]
-        self.code = PASSED if all(c.verdict == "passed" for c in checks) else BELOW
