@@ -2,6 +2,7 @@
 
     python bench/scale.py                 # 10, 100 and 1,000 hand-ins
     python bench/scale.py 10 100          # these
+    python bench/scale.py 10 --copies 1000 10000    # and a second run over so many copies of it
     python bench/scale.py --simulate      # the cost model only, from the figures given as options
 
 Hand-ins are made of the samples of an assignment, each with variables and values of its own, so
@@ -21,11 +22,15 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
+import msgspec
 from metering import Used, measure
 
+from grader.grading.content import content_of
+from grader.grading.journal import Journal
 from grader.grading.records import Files, write_files
 from grader.notebook import find_notebook
 
@@ -129,6 +134,31 @@ class Bench:
             return (os.times().elapsed - started) / len(paths)
 
 
+def copy_graded(bench: Bench, size: int) -> None:
+    """Make copies of graded hand-ins, with their reports and what the journal says of them."""
+    submissions = bench.course / "submissions" / SLUG
+    reports = bench.course / "reports" / SLUG
+    with Journal(reports) as journal:
+        there = [journal.finished[student] for student in sorted(journal.finished)]
+        copies = {f"8{number:07d}": there[number % len(there)] for number in range(size)}
+        for student, past in copies.items():
+            shutil.copytree(submissions / past.student, submissions / student)
+            shutil.copytree(reports / past.student, reports / student)
+        time.sleep(3)  # files as young as these are read again rather than trusted
+        for student, past in copies.items():
+            content = content_of(submissions / student)
+            summary = msgspec.structs.replace(past.summary, student=student)
+            journal.append(
+                msgspec.structs.replace(
+                    past,
+                    student=student,
+                    content=content.hash,
+                    stamp=content.stamp,
+                    summary=summary,
+                )
+            )
+
+
 def simulate(
     seconds: Sequence[float], count: int, workers: int, *, start: float, writing: float
 ) -> float:
@@ -171,6 +201,7 @@ def print_simulation(
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("sizes", nargs="*", type=int, default=[10, 100, 1000])
+    parser.add_argument("--copies", nargs="+", type=int, default=[], help="graded copies, too")
     parser.add_argument("-j", "--workers", type=int, default=2)
     parser.add_argument("--simulate", action="store_true", help="only the cost model")
     parser.add_argument("--count", type=int, default=100_000, help="hand-ins of the cost model")
@@ -195,6 +226,13 @@ def main() -> None:
             _print(size, "all", full)
             seconds, writing = bench.seconds(), bench.writing()
             _print(size, "unchanged", bench.grade())
+            for copies in given.copies:
+                copy_graded(bench, copies)
+                bench.grade()  # the class page with all of them
+                _print(size + copies, "unchanged", bench.grade())
+                for folder_of in ("submissions", "reports"):
+                    for path in (bench.course / folder_of / SLUG).glob("8*"):
+                        shutil.rmtree(path)
             check = change_one_check(bench.course)
             _print(size, "one check", bench.grade(), f"  {check}")
     start = max(0.0, full.wall - sum(seconds) / given.workers)
