@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 import tomllib
 from collections.abc import Iterator
 from functools import cache
@@ -10,13 +12,19 @@ from typing import Any
 
 import msgspec
 import pytest
+from axe_core_python.selenium import Axe
+from lxml import html
+from selenium.webdriver import Chrome
 
 from grader.course.assignment import read_assignment
 from grader.course.course import read_course
+from grader.feedback import render_card
+from grader.feedback.language import Language
 from grader.grading.submission import KernelName
 from grader.grading.warm import WarmGrader
 from grader.notebook import list_submissions
 from grader.report import Report
+from tests.browser import started
 
 ROOT = Path(__file__).parents[2]
 COURSE = read_course(ROOT)
@@ -75,6 +83,88 @@ def test_a_sample_gets_the_points_stated_beside_it(desks: Desks, slug: str, stud
     assert got == {place: points for place, points in stated["points"].items() if points}
     assert waiting == stated.get("pending", {})
     assert "error" not in {part.verdict for part in parts.values()}
+
+
+def words_of(markup: str) -> str:
+    """The words of a piece of HTML, without the marks that keep Latin and Persian apart."""
+    text = html.fromstring(f"<div>{markup}</div>").text_content()
+    return " ".join(re.sub(r"[\u200e\u200f\u2066-\u2069]", "", text).split())
+
+
+FOUND = [(slug, s) for slug, s in SAMPLES if {"finds", "notices"} & table(slug)[s].keys()]
+
+
+@pytest.mark.parametrize(("slug", "student"), FOUND)
+def test_the_card_alone_says_what_is_wrong_and_where(desks: Desks, slug: str, student: str) -> None:
+    """It names the step, the mistake and the cell, as stated beside the sample."""
+    stated = table(slug)[student]
+    report = desks.report(slug, student, "forked")
+    texts = read_assignment(COURSE, slug).texts
+    card = html.fromstring(render_card(report, languages=("en",)))
+    english = Language("en")
+    for place, expected in stated.get("finds", {}).items():
+        question, _, part = place.partition("/")
+        section = card.get_element_by_id(f"en-{question}-{part}")
+        said = words_of(html.tostring(section, encoding="unicode"))
+        (title,) = [
+            p.title for q in report.questions if q.id == question for p in q.parts if p.id == part
+        ]
+        assert words_of(english.say(title)) in said
+        for one in expected:
+            told = one.get("says") or english.say(texts.misconceptions[one["mistake"]].text)
+            assert words_of(told) in said, one
+            if "cell" in one:
+                links = [a.get("href") for a in section.iter("a")]
+                assert f"#cell-{one['cell'] - 1}" in links, one
+                assert f"Cell {one['cell']}".lower() in said.lower(), one
+    whole = words_of(html.tostring(card, encoding="unicode"))
+    for name in stated.get("notices", []):
+        told = [notice for notice in report.warnings if notice.id == name]
+        assert told, name
+        for notice in told:
+            assert words_of(english.say(notice.text)) in whole
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chrome]:
+    chrome = started(tmp_path_factory.mktemp("profile"))
+    yield chrome
+    chrome.quit()
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize(("slug", "student"), SAMPLES)
+def test_the_card_opens_in_a_browser_without_a_fault(
+    desks: Desks, browser: Chrome, tmp_path: Path, slug: str, student: str
+) -> None:
+    """In one language and theme each: every second sample opens in English and in the dark."""
+    languages, theme = (
+        (("en", "fa"), "dark") if SAMPLES.index((slug, student)) % 2 else (("fa", "en"), "light")
+    )
+    report = desks.report(slug, student, "forked")
+    path = tmp_path / "card.html"
+    path.write_text(render_card(report, languages=languages), "utf-8")
+    assert path.stat().st_size < 400_000 + images_of(report)
+    feature = {"name": "prefers-color-scheme", "value": theme}
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [feature]})
+    browser.get_log("performance")
+    browser.get_log("browser")
+    browser.get(path.as_uri())
+    events = [json.loads(entry["message"])["message"] for entry in browser.get_log("performance")]
+    asked = {
+        event["params"]["request"]["url"]
+        for event in events
+        if event["method"] == "Network.requestWillBeSent"
+    }
+    assert [url for url in asked if not url.startswith("data:")] == [path.as_uri()]
+    assert browser.get_log("browser") == []
+    violations = Axe().run(browser)["violations"]
+    assert not [(v["id"], [n["html"][:120] for n in v["nodes"][:3]]) for v in violations]
+
+
+def images_of(report: Report) -> int:
+    """Bytes of the student's own pictures, as a card holds them: once in each language at most."""
+    return 2 * sum(len(o.data) for c in report.cells for o in c.outputs if o.kind == "image")
 
 
 # The cold kernel takes seconds for each: one assignment stands for all, the one with dead cells,
