@@ -15,6 +15,7 @@ from grader.cli.console import Stop
 from grader.cli.diff import diff
 from grader.cli.doctor import doctor
 from grader.cli.export import export
+from grader.cli.gallery import gallery
 from grader.cli.grade import grade
 from grader.cli.mark import app as mark
 from grader.cli.release import release
@@ -38,6 +39,7 @@ COMMANDS = (
     release,
     similar,
     export,
+    gallery,
 )
 for _command in COMMANDS:
     app.command()(_command)

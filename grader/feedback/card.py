@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from functools import cached_property
 from itertools import chain
+from pathlib import Path
 
 import msgspec
 from markupsafe import Markup
@@ -50,6 +51,8 @@ class Occasion(msgspec.Struct, frozen=True, kw_only=True):
         How moments are written.
     index_link
         Relative address of the class page, when the card should link to it.
+    templates
+        Folder of the course's own templates and of its ``course.css``, which go before ours.
     """
 
     course: Text = {}
@@ -59,6 +62,7 @@ class Occasion(msgspec.Struct, frozen=True, kw_only=True):
     calendar: Calendar = "jalali"
     time_zone: str = "Asia/Tehran"
     index_link: str | None = None
+    templates: Path | None = None
 
     def of_the_class(self) -> Occasion:
         """Return the same without what concerns one student only."""

@@ -8,7 +8,10 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
+
+import msgspec
 
 from grader.feedback.card import Occasion
 from grader.feedback.gallery_notebook import CELLS
@@ -28,9 +31,12 @@ from grader.report import (
 )
 
 
-def render_gallery(languages: Sequence[str] = ("fa", "en")) -> str:
-    """Return the gallery card as one HTML file."""
-    return render_card(specimen(), languages=languages, occasion=OCCASION)
+def render_gallery(
+    languages: Sequence[str] = ("fa", "en"), *, templates: Path | None = None
+) -> str:
+    """Return the gallery card as one HTML file, with a course's own `templates` where there are some."""
+    occasion = msgspec.structs.replace(OCCASION, templates=templates)
+    return render_card(specimen(), languages=languages, occasion=occasion)
 
 
 OCCASION = Occasion(

@@ -13,10 +13,18 @@ import hashlib
 from collections.abc import Sequence
 from functools import cache
 from importlib.resources import files
+from pathlib import Path
 from urllib.parse import quote
 
 import msgspec
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import (
+    ChoiceLoader,
+    Environment,
+    FileSystemLoader,
+    PackageLoader,
+    PrefixLoader,
+    StrictUndefined,
+)
 from markupsafe import Markup
 
 from grader import __version__
@@ -68,9 +76,12 @@ def _card_link(student: str, card_name: str) -> str:
 
 
 @cache
-def _environment() -> Environment:
+def _environment(own: Path | None = None) -> Environment:
+    """Return the templates; those in the folder `own` go before ours, which are ``grader/NAME`` there."""
+    ours = PackageLoader("grader.feedback", "templates")
+    theirs = [] if own is None else [FileSystemLoader(own)]
     environment = Environment(
-        loader=PackageLoader("grader.feedback", "templates"),
+        loader=ChoiceLoader([*theirs, ours, PrefixLoader({"grader": ours})]),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
@@ -99,9 +110,9 @@ def _environment() -> Environment:
 
 
 @cache
-def _style(languages: tuple[str, ...]) -> Markup:
+def _style(languages: tuple[str, ...], own: Path | None = None) -> Markup:
     font = files(__package__).joinpath("fonts/Vazirmatn-subset.woff2").read_bytes()
-    sheet = _environment().get_template("style.css.jinja")
+    sheet = _environment(own).get_template("style.css.jinja")
     return Markup(  # noqa: S704 - our own style sheet, a constant
         sheet.render(languages=languages, font=base64.b64encode(font).decode("ascii")).strip()
     )
@@ -164,10 +175,11 @@ def render_card(
         If a moment of `occasion` has no time zone.
     """
     speakers = _speakers(languages)
-    style = _style(tuple(speaker.code for speaker in speakers))
     card = Card(report, occasion or Occasion())
+    own = card.occasion.templates
+    style = _style(tuple(speaker.code for speaker in speakers), own)
     return (
-        _environment()
+        _environment(own)
         .get_template("card.html.jinja")
         .render(
             card=card,
@@ -263,10 +275,11 @@ def render_index(
         If the interface does not speak one of `languages`.
     """
     speakers = _speakers(languages)
-    style = _style(tuple(speaker.code for speaker in speakers))
+    own = None if occasion is None else occasion.templates
+    style = _style(tuple(speaker.code for speaker in speakers), own)
     script = _script()
     return (
-        _environment()
+        _environment(own)
         .get_template("index.html.jinja")
         .render(
             summary=ClassSummary(summaries(reports)),

@@ -21,7 +21,7 @@ import msgspec
 from grader.course.assignment import Assignment
 from grader.course.course import Course
 from grader.grading.journal import Material
-from grader.grading.records import Settings
+from grader.grading.records import TEMPLATES, Settings
 
 _ENGINE = Path(__file__).parents[1]
 _NOT_JUDGING = ("cli",)
@@ -43,6 +43,11 @@ def material_of(course: Course, assignment: Assignment, settings: Settings) -> M
     whole = [run, *(f"{path.relative_to(assignment.root)}\0{_hash_file(path)}" for path in sources)]
     whole.append(settings.slug)
     whole.append(_hash_file(course.root / "course.toml"))
+    whole += [
+        f"{path.relative_to(course.root)}\0{_hash_file(path)}"
+        for path in sorted((course.root / TEMPLATES).rglob("*"))
+        if path.is_file()
+    ]
     return Material(whole=_hash(whole), run=run, checks=checks_of(assignment, run))
 
 

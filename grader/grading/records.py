@@ -16,6 +16,8 @@ from grader.feedback import Occasion, StudentSummary
 from grader.grading.files import remove_drafts, write_whole
 
 REPORT_FILE = "report.json"
+TEMPLATES = "templates"
+"""Folder of a course with templates and styles of its own."""
 CARD_FILE = "feedback.html"
 TROUBLE_FILE = "errors.txt"
 
@@ -99,12 +101,14 @@ class Made(msgspec.Struct, frozen=True):
 
 
 def occasion(course: Course, assignment: Assignment) -> Occasion:
-    """What cards say of the course and its dates."""
+    """What cards say of the course and its dates, and how the course wants them to look."""
+    templates = course.root / TEMPLATES
     return Occasion(
         course=course.title,
         due=assignment.due,
         calendar=course.calendar,
         time_zone=str(course.time_zone),
+        templates=templates if templates.is_dir() else None,
     )
 
 
