@@ -19,6 +19,9 @@ TRIALS, ours = PATH.read_text(encoding="utf-8"), runpy.run_path(str(PATH))
 
 OUTPUTS = ("0.weight", "0.bias", "1.weight", "1.bias", "3.weight", "3.bias")
 STATISTICS = ("1.running_mean", "1.running_var")
+LEARNED = (
+    0.5  # guessing among three classes has a loss of log 3 = 1.10, a training of ours below 0.1
+)
 
 
 @cache
@@ -142,16 +145,13 @@ def test_training_lowers_the_loss(student, expect):
         batches = batches_of(seed, n=60, size=10)
         handle = student.make(TRIALS, "trained", train, seed, "sgd", batches, 12, about="train")
         report = handle.value().value
-        before, after = (
-            loss_of(state, batches)
-            for state in (ours["state_of"](ours["learner"](seed)), report["state"])
-        )
-        wanted = {"what": "loss", "claimed": f"< {0.5 * before:.3f}", "found": f"{after:.3f}"}
-        expect.evidence(kind="property", claims=[{**wanted, "agrees": after < 0.5 * before}])
+        after = loss_of(report["state"], batches)
+        wanted = {"what": "loss", "claimed": f"< {LEARNED}", "found": f"{after:.3f}"}
+        expect.evidence(kind="property", claims=[{**wanted, "agrees": after < LEARNED}])
         expect.satisfies(report["epochs"] == 12, "not-as-many-epochs-as-asked")
         judge_history(expect, report["history"])
         judge_steps(expect, report["state"], seed)
-        return after < 0.5 * before
+        return after < LEARNED
 
     expect.over_seeds(trial, "loss-does-not-fall")
 
@@ -159,7 +159,7 @@ def test_training_lowers_the_loss(student, expect):
 def loss_of(state, batches) -> float:
     """Return the mean cross-entropy of a learner in this state, in evaluation mode."""
     model = ours["learner"](0)
-    model.load_state_dict({name: torch.as_tensor(np.array(value)) for name, value in state.items()})
+    model.load_state_dict({name: torch.tensor(np.asarray(value)) for name, value in state.items()})
     inputs, labels = (torch.cat(part) for part in zip(*batches, strict=True))
     with torch.no_grad():
         return F.cross_entropy(model.eval()(inputs), labels).item()

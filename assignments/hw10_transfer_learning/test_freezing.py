@@ -147,7 +147,7 @@ def test_backbone_is_frozen_and_the_head_is_not(student, expect):
 
 def scores_by_hand(features, values):
     """Return the scores of the head, and what they are without its ReLU, or with a softmax."""
-    W1, b1, W2, b2 = (torch.as_tensor(np.array(value)) for value in values)
+    W1, b1, W2, b2 = (torch.tensor(np.asarray(value)) for value in values)
     hidden = features @ W1.T + b1
     scores = hidden.relu() @ W2.T + b2
     return scores, {

@@ -348,8 +348,18 @@ def test_best_method_is_that_of_the_outputs(student, expect):
 
 # ---- e. zeros ------------------------------------------------------------------------------------------
 
-BEFORE = r"before|pre[-_ ]?trained|frozen|original|قبل|پیش"
-AFTER = r"after|tuned|fine|پس|بعد"
+SIDE_WORDS = {  # in this order: "after fine-tuning" is not "fine-tuned", nor is "before" it
+    "after": r"after|پس|بعد",
+    "before": r"before|پیش|قبل",
+    "tuned": r"tuned|fine",
+    "pretrained": r"pre[-_ ]?trained|frozen|original",
+}
+
+
+def side_in(title: str) -> str | None:
+    """Return the side that the title of a column or a list speaks of."""
+    sides = (s for s, words in SIDE_WORDS.items() if re.search(words, title, re.IGNORECASE))
+    return {"tuned": "after", "pretrained": "before"}.get(found := next(sides, None), found)
 
 
 class Zeros(NamedTuple):
@@ -363,34 +373,28 @@ def zeros_table(student) -> Zeros | None:
     """Return the percentages that were saved: of a table, else of two printed lists."""
     for cell in reversed(student.recorded.cells):
         for table in read_tables(cell.outputs):
-            columns = [column_of(table, words) for words in (BEFORE, AFTER)]
-            if all(column is not None and len(column) >= 5 for column in columns):
+            columns = {side_in(t): table.numbers(n) for t, n in zip(table.columns, table.names, strict=True)}  # fmt: skip
+            if found := zeros_of(columns):
                 student.record.cell = cell.index
-                return Zeros(*columns)
-        lists = [list_of(cell.text, words) for words in (BEFORE, AFTER)]
-        if all(values is not None and len(values) >= 5 for values in lists):
+                return found
+        if found := zeros_of(printed_lists(cell.text)):
             student.record.cell = cell.index
-            return Zeros(*lists)
+            return found
     return None
 
 
-def column_of(table, words) -> np.ndarray | None:
-    """Return the numbers of the first column that is called by one of `words`."""
-    for name, title in zip(table.names, table.columns, strict=True):
-        if re.search(words, title, re.IGNORECASE):
-            numbers = table.numbers(name)
-            if None not in numbers:
-                return np.array(numbers, dtype=float)
-    return None
-
-
-def list_of(text, words) -> np.ndarray | None:
-    """Return the numbers of a list that is printed after one of `words`."""
-    match = re.search(rf"(?:{words})[^\[\n]{{0,60}}\[([^\]]+)\]", text, re.IGNORECASE)
-    if match is None:
+def zeros_of(values) -> Zeros | None:
+    """Return the percentages of both sides, None where one is not of five layers or more."""
+    sides = [values.get(side) or () for side in Zeros._fields]
+    if any(len(side) < 5 or None in side for side in sides):
         return None
-    numbers = re.findall(r"\d+(?:\.\d+)?", match[1])
-    return np.array(numbers, dtype=float)
+    return Zeros(*(np.array(side, dtype=float) for side in sides))
+
+
+def printed_lists(text: str) -> dict[str | None, list[float]]:
+    """Return the numbers of lists that are printed behind a word for their side."""
+    found = re.findall(r"([^\[\]\n]{1,60})\[([^\[\]]+)\]", text)
+    return {side_in(t): [float(n) for n in re.findall(r"\d+(?:\.\d+)?", v)] for t, v in found}
 
 
 def expect_zeros(student, expect) -> Zeros:

@@ -12,6 +12,8 @@ pytestmark = pytest.mark.question("svm")
 PATH = Path(__file__).with_name("trials.py")
 TRIALS, ours = PATH.read_text(encoding="utf-8"), runpy.run_path(str(PATH))
 
+TELLING = (106, 108, 115, 120, 121, 139)  # seeds of networks whose features tell colours apart
+
 
 def images(rng, n) -> torch.Tensor:
     return torch.tensor(rng.normal(size=(n, 3, 16, 16)), dtype=torch.float32)
@@ -79,11 +81,21 @@ def test_features_of_other_images(student, expect, rng):
 # ---- the classifier ----------------------------------------------------------------------------------
 
 
-def colours(labels, rng, spread=0.02, n_classes=4):
-    """Return images whose class is their colour, with a little noise."""
-    palette = rng.normal(size=(n_classes, 3, 1, 1)) * 2
-    noise = spread * rng.normal(size=(len(labels), 3, 16, 16))
-    return torch.tensor(palette[labels] + noise, dtype=torch.float32)
+def colours(labels, seed, rng) -> torch.Tensor:
+    """Return images whose class is their colour, of twenty sets the one that is easiest to part."""
+    model = ours["network"](seed).eval()
+    palettes = [
+        torch.tensor(rng.normal(size=(4, 3, 1, 1)) * 8, dtype=torch.float32) for _ in range(20)
+    ]
+    palette = max(palettes, key=lambda each: distance_of_features(model, each))
+    noise = rng.normal(scale=0.02, size=(len(labels), 3, 16, 16))
+    return palette[labels] + torch.tensor(noise, dtype=torch.float32)
+
+
+def distance_of_features(model, palette) -> float:
+    """Return the least distance between the directions of the colours' features."""
+    features = pooled(model, palette.expand(-1, 3, 16, 16))
+    return torch.pdist(torch.nn.functional.normalize(features)).min().item()
 
 
 def in_batches(x, labels, size=10):
@@ -103,7 +115,7 @@ def accuracies(student, seed, train, test) -> np.ndarray:
 def judge_separable(student, expect, seed, rng) -> None:
     """Classes that a line can part, two a batch; some labels of the test are other ones."""
     labels = np.array([0, 1] * 10 + [2, 3] * 10)
-    x = colours(np.concatenate([labels, labels]), rng)
+    x = colours(np.concatenate([labels, labels]), seed, rng)
     told = labels.copy()
     for place in rng.permutation(40)[:12]:
         told[place] = (told[place] + 1) % 4
@@ -120,7 +132,7 @@ def judge_separable(student, expect, seed, rng) -> None:
 @pytest.mark.part("classifier", points=4)
 def test_svm_knows_all_batches(student, expect):
     expect.evidence(asked="svm_accuracies(model, train_batches, test_batches)")
-    judge_separable(student, expect, 52, np.random.default_rng(52))
+    judge_separable(student, expect, TELLING[0], np.random.default_rng(52))
 
 
 @pytest.mark.part("classifier", points=3)
@@ -135,7 +147,7 @@ def test_svm_learns_from_images_alone(student, expect, rng):
     expect.satisfies(found.shape == (2,), "not-two-accuracies")
     right = [(np.mean(train == label), np.mean(test == label)) for label in (0, 1)]
     if any(np.allclose(found, pair, atol=0.01) for pair in right):
-        judge_separable(student, expect, seed + 1, rng)
+        judge_separable(student, expect, int(rng.choice(TELLING)), rng)
         return
     expect.satisfies(not np.all(found > 0.95), "labels-for-features")
     same = np.isclose(found[0], found[1]) and any(np.isclose(found[0], p[0]) for p in right)

@@ -14,7 +14,7 @@ import msgspec
 import numpy as np
 
 from grader.checks.answer import Answer, Record, from_wire
-from grader.checks.environment import fault_in
+from grader.checks.environment import fault_in, undefined_in
 from grader.checks.outcome import Failed, Missing, Pending, Shortfall
 from grader.checks.subject import Subject, code_of_call
 from grader.course.messages import say
@@ -65,7 +65,7 @@ class Conversation:
     def _raised(self, name: str, error: Raised, evidence: dict[str, Any]) -> Shortfall:
         if error.type == "NotImplementedError":
             return Missing(say("not-implemented", name=name), evidence)
-        if (what := fault_in(f"{error.type}: {error.message}")) is not None:
+        if (what := self._lacking(error)) is not None:
             return Pending(say("environment-error", what=what), evidence)
         frames: list[dict[str, Any]] = []
         for frame in error.frames:
@@ -97,6 +97,13 @@ class Conversation:
                 message=error.message,
             )
         return Failed(text, evidence)
+
+    def _lacking(self, error: Raised) -> str | None:
+        """What the machine lacks that a call failed: itself, or the cell of a name that it uses."""
+        text = f"{error.type}: {error.message}"
+        if (name := undefined_in(text)) is not None:
+            return self.subject.lacking_for(name)
+        return fault_in(text)
 
     def _refused(self, name: str, refusal: Refused, evidence: dict[str, Any]) -> Shortfall:
         if refusal.kind == "no-name":

@@ -56,6 +56,12 @@ def _misspelt(match: re.Match[str]) -> bool:
     return name not in _INSTALLED and bool(get_close_matches(name, _INSTALLED, 1, cutoff=0.8))
 
 
+def undefined_in(error: str) -> str | None:
+    """Return the name that is not defined according to an exception's text, None if it is no such."""
+    match = _UNDEFINED.match(error)
+    return match.group(1) if match else None
+
+
 def blame(run: Run, facts: Facts) -> dict[int, str]:
     """Return the cells that failed for want of something the machine lacks, and what that is.
 
@@ -66,8 +72,8 @@ def blame(run: Run, facts: Facts) -> dict[int, str]:
         if cell.status != "error" or cell.error is None:
             continue
         what = fault_in(cell.error)
-        if what is None and (match := _UNDEFINED.match(cell.error)):
-            what = blamed.get(facts.cell_of(match.group(1)) or -1)
+        if what is None and (name := undefined_in(cell.error)) is not None:
+            what = blamed.get(facts.cell_of(name) or -1)
         if what is not None:
             blamed[cell.index] = what
     return blamed

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from textwrap import dedent, indent
-from typing import Any
-
-from grader.report import CheckResult
 
 SETUP = """
 import copy
@@ -115,21 +111,3 @@ def counting(tensors: str, modules: str) -> str:
     return (
         f"def parameters_by_layer(model):\n    return {{n: sum({tensors}) for n, m in {modules}}}"
     )
-
-
-@dataclass
-class Case:
-    """Code cells and what is to be found: by check, the misconception or verdict, or the notes."""
-
-    cells: list[str]
-    found: dict[str, Any]
-
-
-def outcome(result: CheckResult) -> str:
-    """The misconception that was recognised, else the verdict."""
-    return result.misconception or result.verdict
-
-
-def assert_found(graded: dict[str, CheckResult], found: dict[str, str]) -> None:
-    actual = {name: outcome(graded[name]) for name in found}
-    assert actual == found

@@ -13,14 +13,12 @@ from tests.assignments.ablation_answers import (
     SETUP,
     WEIGHTS,
     ZERO,
-    Case,
     ablating,
-    assert_found,
     counting,
     network,
-    outcome,
     train,
 )
+from tests.assignments.outcomes import Case, assert_found, outcome
 from tests.desk import Desk
 
 SLUG = "ablation_study"

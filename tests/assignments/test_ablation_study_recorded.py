@@ -6,7 +6,7 @@ import pytest
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_notebook, new_output
 
-from tests.assignments.ablation_answers import assert_found, outcome
+from tests.assignments.outcomes import assert_found, outcome
 from tests.desk import Desk, checks
 
 SLUG = "ablation_study"
