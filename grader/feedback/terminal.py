@@ -183,7 +183,8 @@ def _first_difference(evidence: Evidence, speaker: Language) -> str | None:
         return _isolated(f"{one} ≠ {other}", speaker)
     first: Place | None = evidence.difference.first if evidence.difference else None
     if first is not None:
-        place = f"{first.index}: {written(first.answered)}"
+        place = f"{first.index}: " if first.index else ""  # one number has no places
+        place += written(first.answered)
         if first.expected is not None:
             place += f" ≠ {written(first.expected)}"
         return _isolated(place, speaker)

@@ -431,3 +431,16 @@ def test_every_piece_of_the_gallery_is_in_its_report() -> None:
         "skipped",
         "recorded",
     }
+
+
+def test_one_wrong_number_has_no_place_to_name() -> None:
+    place = {"index": [], "answered": 0.07, "expected": 0.005}
+    evidence = {
+        "answered": shown([0.07]) | {"shape": [], "text": "0.07"},
+        "expected": shown([0.005]) | {"shape": [], "text": "0.005"},
+        "difference": {"max_abs": 0.065, "wrong": 1, "total": 1, "first": place, "worst": place},
+    }
+    page = Page(render_card(one_check(evidence=evidence), languages=("en",)))
+    assert "first difference" not in page.text
+    assert "largest difference" in page.text
+    assert "[]" not in page.text
