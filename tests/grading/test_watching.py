@@ -14,7 +14,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import nbformat
+import pytest
+from typer.testing import CliRunner
 
+from grader.cli import app
+from grader.cli.console import Stop
 from grader.course.assignment import read_assignment
 from grader.course.course import read_course
 from grader.grading.release import skeleton, solution
@@ -119,3 +123,18 @@ def test_ctrl_c_ends_a_check_whose_cell_does_not(tmp_path: Path) -> None:
         assert watch.process.wait(PATIENCE) == 130
         assert "Traceback" not in "".join(watch._lines.queue)
     assert come_true(lambda: not any(Path(f"/proc/{pid}").exists() for pid in left))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["check", "--watch", "."], "--watch needs the notebook itself, and . is no file"),
+        (["check", "--language", "de", "."], "the course does not speak de, but: fa, en"),
+        (["grade", "--language", "de"], "the course does not speak de, but: fa, en"),
+    ],
+)
+def test_what_cannot_be_watched_or_spoken_is_said(arguments: list[str], told: str) -> None:
+    done = CliRunner().invoke(app, [*arguments, "--course", str(WARMUP)])
+    assert isinstance(done.exception, Stop)
+    assert done.exception.code == 2
+    assert told in " ".join(done.output.split())
