@@ -36,12 +36,16 @@ from grader.notebook import find_notebook
 
 ROOT = Path(__file__).resolve().parents[1]
 SLUG = "hw4_convnets"
+ENDLESS = "99108901"
+"""The sample that never ends: each copy would cost the limit of a cell, the student's own 20 s."""
 
 
 def make_class(folder: Path, size: int) -> None:
     """Write `size` hand-ins below `folder`, made of the samples, no two of them alike."""
     samples = []
     for path in sorted((ROOT / "submissions" / SLUG).iterdir()):
+        if path.stem == ENDLESS:
+            continue
         found = find_notebook(path, SLUG)
         try:
             samples.append((json.loads(found.notebook), found.files))
