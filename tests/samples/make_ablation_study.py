@@ -9,32 +9,22 @@ answered in another way; their outputs come from running them. Students and ids 
 
 from __future__ import annotations
 
-import base64
-import io
-import json
-import os
 import re
-import shutil
-import zipfile
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 
+import hand_ins
 import jupytext
 import matplotlib as mpl
 import nbformat
-from nbclient import NotebookClient
+from hand_ins import KERNEL, ROOT, cell_of, insert, rewrite, stream, with_outputs
 from nbformat import NotebookNode
-from nbformat.v4 import new_code_cell, new_output
+from nbformat.v4 import new_output
 
-from grader.notebook import to_notebook
-
-ROOT = Path(__file__).resolve().parents[2]
 SLUG = "ablation_study"
 TARGET = ROOT / "submissions" / SLUG
-REFERENCE = ROOT / "reference" / f"{SLUG}.py"
-OUTPUTS = json.loads(REFERENCE.with_suffix(".outputs.json").read_text(encoding="utf-8"))
 OWN_STRUCTURE = Path(__file__).with_name(SLUG) / "own_structure.percent"
-KERNEL = {"display_name": "Python 3", "language": "python", "name": "python3"}
 
 PROSE = {
     "theory/definition": (
@@ -56,83 +46,7 @@ PROSE = {
 # ---- notebooks -----------------------------------------------------------------------------------
 
 
-def released(*, language: str = "fa", solution: bool = True) -> NotebookNode:
-    """The notebook as released, or solved with a student's own prose."""
-    text = REFERENCE.read_text(encoding="utf-8")
-    outputs = OUTPUTS if solution else None
-    notebook = to_notebook(text, language=language, solution=solution, outputs=outputs)
-    for cell in notebook.cells:
-        answer = facts(cell).get("answer")
-        if solution and answer in PROSE:
-            cell.source = PROSE[answer]
-    notebook.metadata.pop("karnameh", None)
-    return notebook
-
-
-def facts(cell: NotebookNode) -> dict[str, str]:
-    """What the release wrote into a cell's metadata: its name, or the answer that it holds."""
-    return dict(cell.metadata.get("karnameh", {}))
-
-
-def place_of(notebook: NotebookNode, name: str) -> int:
-    """Index of the cell of this name."""
-    return next(i for i, cell in enumerate(notebook.cells) if facts(cell).get("name") == name)
-
-
-def cell_of(notebook: NotebookNode, name: str) -> NotebookNode:
-    """The cell of this name."""
-    return notebook.cells[place_of(notebook, name)]
-
-
-def rewrite(notebook: NotebookNode, name: str, *changes: tuple[str, str]) -> None:
-    """Replace passages in the cell of this name."""
-    cell = cell_of(notebook, name)
-    for old, new in changes:
-        if cell.source.count(old) != 1:
-            raise ValueError(f"{name}: {old!r} stands there {cell.source.count(old)} times")
-        cell.source = cell.source.replace(old, new)
-
-
-def insert(notebook: NotebookNode, before: str, source: str, text: str = "") -> NotebookNode:
-    """Insert a code cell with a saved output before the cell of this name, and return it."""
-    cell = new_code_cell(source)
-    cell.outputs = [new_output("stream", name="stdout", text=text)] if text else []
-    notebook.cells.insert(place_of(notebook, before), cell)
-    return cell
-
-
-def with_outputs(notebook: NotebookNode, *kept: NotebookNode) -> NotebookNode:
-    """Run the notebook and keep its outputs; recorded cells and those in `kept` are left alone."""
-    alone = [c for c in notebook.cells if "recorded" in c.metadata.get("tags", []) or c in kept]
-    running = nbformat.from_dict(notebook)
-    for cell, ran in zip(notebook.cells, running.cells, strict=True):
-        if any(cell is each for each in alone):
-            ran.source = "pass"
-    NotebookClient(
-        running,
-        timeout=60,
-        kernel_name="python3",
-        allow_errors=True,
-        record_timing=False,
-        coalesce_streams=True,
-    ).execute()
-    for count, (cell, ran) in enumerate(zip(notebook.cells, running.cells, strict=True), start=1):
-        if cell.cell_type == "code":
-            cell.execution_count = count
-            if not any(cell is each for each in alone):
-                cell.outputs = ran.outputs
-    return notebook
-
-
-def numbered(notebook: NotebookNode) -> NotebookNode:
-    """Give the cells the ids 1, 2, ..., so that making them again changes nothing."""
-    for number, cell in enumerate(notebook.cells, start=1):
-        cell.id = f"cell-{number}"
-        for output in cell.get("outputs", []):
-            if output.output_type == "execute_result":
-                output.execution_count = cell.execution_count
-    nbformat.validate(notebook)
-    return notebook
+released = partial(hand_ins.released, SLUG, PROSE)
 
 
 # ---- samples -------------------------------------------------------------------------------------
@@ -315,10 +229,6 @@ def own_structure() -> NotebookNode:
     return with_outputs(notebook, *named.values())
 
 
-def stream(text: str) -> NotebookNode:
-    return new_output("stream", name="stdout", text=text)
-
-
 def data_frame() -> NotebookNode:
     """A table as pandas shows it; accuracy drops of four blocks for three seeds."""
     columns = ("seed 7", "seed 42", "seed 1402", "mean", "std")
@@ -352,11 +262,7 @@ def picture() -> NotebookNode:
     means, stds = (0.4102, 0.1254, 0.0547, 0.0567), (0.0389, 0.0279, 0.0160, 0.0119)
     axis.bar([f"block{n}" for n in (1, 2, 3, 4)], means, yerr=stds, capsize=3)
     axis.set_ylabel("accuracy drop")
-    drawn = io.BytesIO()
-    figure.savefig(drawn, format="png", dpi=60, metadata={"Software": None})
-    plt.close(figure)
-    data = {"image/png": base64.b64encode(drawn.getvalue()).decode(), "text/plain": "<Figure>"}
-    return new_output("display_data", data=data)
+    return hand_ins.picture(figure)
 
 
 def renamed_copy() -> NotebookNode:
@@ -390,36 +296,21 @@ SAMPLES: dict[str, Callable[[], NotebookNode]] = {
 """Where each sample is kept, below submissions/ablation_study and without .ipynb."""
 
 
-def write(path: str, notebook: NotebookNode) -> None:
-    file = TARGET / f"{path}.ipynb"
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(nbformat.writes(numbered(notebook)) + "\n", encoding="utf-8")
-
-
 def write_zip() -> None:
     """A zip with the notebook, Jupyter's checkpoint of it, and the report."""
-    notebook = nbformat.writes(numbered(renamed_copy())) + "\n"
+    notebook = hand_ins.text_of(renamed_copy())
     folder = "HW_401209588"
     files = {
         f"{folder}/Ablation.ipynb": notebook.encode(),
         f"{folder}/.ipynb_checkpoints/Ablation-checkpoint.ipynb": notebook[:3000].encode(),
-        f"{folder}/HW_401209588.pdf": b"%PDF-1.4\n1 0 obj<<>>endobj\ntrailer<</Root 1 0 R>>\n%%EOF\n",
+        f"{folder}/HW_401209588.pdf": hand_ins.PDF,
     }
-    packed = io.BytesIO()
-    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, data in files.items():
-            archive.writestr(zipfile.ZipInfo(name, (2023, 11, 30, 22, 10, 0)), data)
-    (TARGET / "401209588.zip").write_bytes(packed.getvalue())
+    hand_ins.write_zip(TARGET / "401209588.zip", files, (2023, 11, 30, 22, 10, 0))
 
 
 def main() -> None:
     """Write all samples."""
-    os.environ.setdefault("OMP_NUM_THREADS", "1")
-    shutil.rmtree(TARGET, ignore_errors=True)
-    TARGET.mkdir(parents=True)
-    for path, sample in SAMPLES.items():
-        write(path, sample())
-        print(path)
+    hand_ins.write_samples(TARGET, SAMPLES)
     write_zip()
 
 

@@ -9,32 +9,27 @@ answered in another way; their outputs come from running them. Students and ids 
 
 from __future__ import annotations
 
-import io
 import json
-import os
 import re
-import shutil
-import zipfile
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import hand_ins
 import jupytext
 import nbformat
-from nbclient import NotebookClient
+from hand_ins import KERNEL, ROOT, cell_of, facts, insert, numbered, rewrite, stream, with_outputs
 from nbformat import NotebookNode
-from nbformat.v4 import new_code_cell, new_output
+from nbformat.v4 import new_output
 
 from grader.checks.curves import Curve, read_curves, read_tables
-from grader.notebook import to_notebook
 
-ROOT = Path(__file__).resolve().parents[2]
 SLUG = "hw2_regularization"
 TARGET = ROOT / "submissions" / SLUG
 REFERENCE = ROOT / "reference" / f"{SLUG}.py"
 OUTPUTS: dict[str, Any] = json.loads(REFERENCE.with_suffix(".outputs.json").read_text())
 OWN_STRUCTURE = Path(__file__).with_name(SLUG) / "own_structure.percent"
-KERNEL = {"display_name": "Python 3", "language": "python", "name": "python3"}
 
 PROSE = {
     "overfitting/concepts": (
@@ -62,76 +57,7 @@ PROSE = {
 # ---- notebooks -----------------------------------------------------------------------------------
 
 
-def released(*, solution: bool = True) -> NotebookNode:
-    """The Persian notebook as released, or solved with a student's own prose."""
-    text = REFERENCE.read_text(encoding="utf-8")
-    outputs = OUTPUTS if solution else None
-    notebook = to_notebook(text, language="fa", solution=solution, outputs=outputs)
-    for cell in notebook.cells:
-        answer = facts(cell).get("answer")
-        if solution and answer in PROSE:
-            cell.source = PROSE[answer]
-    notebook.metadata.pop("karnameh", None)
-    return notebook
-
-
-def facts(cell: NotebookNode) -> dict[str, str]:
-    """What the release wrote into a cell's metadata: its name, or the answer that it holds."""
-    return dict(cell.metadata.get("karnameh", {}))
-
-
-def place_of(notebook: NotebookNode, name: str) -> int:
-    """Index of the cell of this name."""
-    return next(i for i, cell in enumerate(notebook.cells) if facts(cell).get("name") == name)
-
-
-def cell_of(notebook: NotebookNode, name: str) -> NotebookNode:
-    """The cell of this name."""
-    return notebook.cells[place_of(notebook, name)]
-
-
-def rewrite(notebook: NotebookNode, name: str, *changes: tuple[str, str]) -> None:
-    """Replace passages in the cell of this name."""
-    cell = cell_of(notebook, name)
-    for old, new in changes:
-        if cell.source.count(old) != 1:
-            raise ValueError(f"{name}: {old!r} stands there {cell.source.count(old)} times")
-        cell.source = cell.source.replace(old, new)
-
-
-def insert(notebook: NotebookNode, before: str, source: str, text: str = "") -> NotebookNode:
-    """Insert a code cell with a saved output before the cell of this name, and return it."""
-    cell = new_code_cell(source)
-    cell.outputs = [stream(text)] if text else []
-    notebook.cells.insert(place_of(notebook, before), cell)
-    return cell
-
-
-def stream(text: str) -> NotebookNode:
-    return new_output("stream", name="stdout", text=text)
-
-
-def with_outputs(notebook: NotebookNode, *kept: NotebookNode) -> NotebookNode:
-    """Run the notebook and keep its outputs; recorded cells and those in `kept` are left alone."""
-    alone = [c for c in notebook.cells if "recorded" in c.metadata.get("tags", []) or c in kept]
-    running = nbformat.from_dict(notebook)
-    for cell, ran in zip(notebook.cells, running.cells, strict=True):
-        if any(cell is each for each in alone):
-            ran.source = "pass"
-    NotebookClient(
-        running,
-        timeout=60,
-        kernel_name="python3",
-        allow_errors=True,
-        record_timing=False,
-        coalesce_streams=True,
-    ).execute()
-    for count, (cell, ran) in enumerate(zip(notebook.cells, running.cells, strict=True), start=1):
-        if cell.cell_type == "code":
-            cell.execution_count = count
-            if not any(cell is each for each in alone):
-                cell.outputs = ran.outputs
-    return notebook
+released = partial(hand_ins.released, SLUG, PROSE)
 
 
 def without_pictures(notebook: NotebookNode) -> NotebookNode:
@@ -139,17 +65,6 @@ def without_pictures(notebook: NotebookNode) -> NotebookNode:
     for cell in notebook.cells:
         if cell.cell_type == "code" and facts(cell).get("name") != "predictions":
             cell.outputs = [o for o in cell.outputs if o.output_type != "display_data"]
-    return notebook
-
-
-def numbered(notebook: NotebookNode) -> NotebookNode:
-    """Give the cells the ids 1, 2, ..., so that making them again changes nothing."""
-    for number, cell in enumerate(notebook.cells, start=1):
-        cell.id = f"cell-{number}"
-        for output in cell.get("outputs", []):
-            if output.output_type == "execute_result":
-                output.execution_count = cell.execution_count
-    nbformat.validate(notebook)
     return notebook
 
 
@@ -423,12 +338,6 @@ SAMPLES: dict[str, Callable[[], NotebookNode]] = {
 """Where each sample is kept, below submissions/hw2_regularization and without .ipynb."""
 
 
-def write(path: str, notebook: NotebookNode) -> None:
-    file = TARGET / f"{path}.ipynb"
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(nbformat.writes(numbered(notebook)) + "\n", encoding="utf-8")
-
-
 def write_cut_off() -> None:
     """A file whose upload broke off in the middle."""
     whole = nbformat.writes(numbered(complete()))
@@ -437,29 +346,20 @@ def write_cut_off() -> None:
 
 def write_zip() -> None:
     """What a Mac makes of a folder: the notebook, its checkpoint, the report, and Mac's own files."""
-    notebook = nbformat.writes(numbered(own_structure())) + "\n"
+    notebook = hand_ins.text_of(own_structure())
     folder = "HW2_99203344"
     files = {
         f"{folder}/HW2 (1).ipynb": notebook.encode(),
         f"{folder}/.ipynb_checkpoints/HW2 (1)-checkpoint.ipynb": notebook[:4000].encode(),
-        f"{folder}/HW2_99203344.pdf": b"%PDF-1.4\n1 0 obj<<>>endobj\ntrailer<</Root 1 0 R>>\n%%EOF\n",
+        f"{folder}/HW2_99203344.pdf": hand_ins.PDF,
         f"__MACOSX/{folder}/._HW2 (1).ipynb": b"\x00\x05\x16\x07",
     }
-    packed = io.BytesIO()
-    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, data in files.items():
-            archive.writestr(zipfile.ZipInfo(name, (2023, 11, 1, 10, 0, 0)), data)
-    (TARGET / "99203344.zip").write_bytes(packed.getvalue())
+    hand_ins.write_zip(TARGET / "99203344.zip", files, (2023, 11, 1, 10, 0, 0))
 
 
 def main() -> None:
     """Write all samples."""
-    os.environ.setdefault("OMP_NUM_THREADS", "1")
-    shutil.rmtree(TARGET, ignore_errors=True)
-    TARGET.mkdir(parents=True)
-    for path, sample in SAMPLES.items():
-        write(path, sample())
-        print(path)
+    hand_ins.write_samples(TARGET, SAMPLES)
     write_cut_off()
     write_zip()
 

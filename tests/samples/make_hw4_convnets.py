@@ -9,25 +9,21 @@ answered in another way; their outputs come from running them. Students and ids 
 
 from __future__ import annotations
 
-import io
 import json
-import os
 import re
-import shutil
-import zipfile
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
+import hand_ins
 import jupytext
 import nbformat
-from nbclient import NotebookClient
+from hand_ins import KERNEL, ROOT, cell_of, insert, place_of, with_outputs
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_output
 
 from grader.checks.curves import read_curves, read_tables
-from grader.notebook import to_notebook
 
-ROOT = Path(__file__).resolve().parents[2]
 SLUG = "hw4_convnets"
 TARGET = ROOT / "submissions" / SLUG
 TEXTS = Path(__file__).with_name(SLUG)
@@ -59,32 +55,7 @@ PROSE = {
 # ---- notebooks -----------------------------------------------------------------------------------
 
 
-def released(*, solution: bool = True) -> NotebookNode:
-    """The Persian notebook as released, or solved with a student's own prose."""
-    text = REFERENCE.read_text(encoding="utf-8")
-    outputs = OUTPUTS if solution else None
-    notebook = to_notebook(text, language="fa", solution=solution, outputs=outputs)
-    for cell in notebook.cells:
-        answer = facts(cell).get("answer")
-        if solution and answer in PROSE:
-            cell.source = PROSE[answer]
-    notebook.metadata.pop("karnameh", None)
-    return notebook
-
-
-def facts(cell: NotebookNode) -> dict[str, str]:
-    """What the release wrote into a cell's metadata: its name, or the answer that it holds."""
-    return dict(cell.metadata.get("karnameh", {}))
-
-
-def place_of(notebook: NotebookNode, name: str) -> int:
-    """Index of the cell of this name."""
-    return next(i for i, cell in enumerate(notebook.cells) if facts(cell).get("name") == name)
-
-
-def cell_of(notebook: NotebookNode, name: str) -> NotebookNode:
-    """The cell of this name."""
-    return notebook.cells[place_of(notebook, name)]
+released = partial(hand_ins.released, SLUG, PROSE)
 
 
 def rewrite(notebook: NotebookNode, name: str, old: str, new: str) -> None:
@@ -93,52 +64,6 @@ def rewrite(notebook: NotebookNode, name: str, old: str, new: str) -> None:
     if cell.source.count(old) != 1:
         raise ValueError(f"{name}: {old!r} stands there {cell.source.count(old)} times")
     cell.source = cell.source.replace(old, new)
-
-
-def insert(notebook: NotebookNode, before: str, source: str) -> NotebookNode:
-    """Insert a code cell before the cell of this name, and return it."""
-    cell = new_code_cell(source)
-    notebook.cells.insert(place_of(notebook, before), cell)
-    return cell
-
-
-def is_recorded(cell: NotebookNode) -> bool:
-    return "recorded" in cell.metadata.get("tags", [])
-
-
-def with_outputs(notebook: NotebookNode, *kept: NotebookNode) -> NotebookNode:
-    """Run the notebook and keep its outputs; recorded cells and those in `kept` are left alone."""
-    alone = [cell for cell in notebook.cells if is_recorded(cell) or any(cell is k for k in kept)]
-    running = nbformat.from_dict(notebook)
-    places = [i for i, cell in enumerate(notebook.cells) if any(cell is a for a in alone)]
-    for place in places:
-        running.cells[place].source = "pass"
-    client = NotebookClient(
-        running,
-        timeout=120,
-        kernel_name="python3",
-        allow_errors=True,
-        record_timing=False,
-        coalesce_streams=True,
-    )
-    client.execute()
-    for count, (cell, ran) in enumerate(zip(notebook.cells, running.cells, strict=True), start=1):
-        if cell.cell_type == "code":
-            cell.execution_count = count
-            if not any(cell is a for a in alone):
-                cell.outputs = ran.outputs
-    return notebook
-
-
-def numbered(notebook: NotebookNode) -> NotebookNode:
-    """Give the cells the ids 1, 2, ..., so that making them again changes nothing."""
-    for number, cell in enumerate(notebook.cells, start=1):
-        cell.id = f"cell-{number}"
-        for output in cell.get("outputs", []):
-            if output.output_type == "execute_result":
-                output.execution_count = cell.execution_count
-    nbformat.validate(notebook)
-    return notebook
 
 
 # ---- samples -------------------------------------------------------------------------------------
@@ -368,9 +293,6 @@ def own_structure() -> NotebookNode:
     return with_outputs(notebook, train, table)
 
 
-KERNEL = {"display_name": "Python 3", "language": "python", "name": "python3"}
-
-
 def as_colab_log(names: dict[str, str]) -> str:
     """The reference's recorded curves, printed as this student prints them."""
     curves = read_curves(OUTPUTS["train"])
@@ -446,12 +368,6 @@ SAMPLES: dict[str, Callable[[], NotebookNode]] = {
 """Where each sample is kept, below submissions/hw4_convnets and without .ipynb."""
 
 
-def write(path: str, notebook: NotebookNode) -> None:
-    file = TARGET / f"{path}.ipynb"
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(nbformat.writes(numbered(notebook)) + "\n", encoding="utf-8")
-
-
 def write_page() -> None:
     """A page saved from the browser, under the name of a notebook."""
     page = (
@@ -464,29 +380,20 @@ def write_page() -> None:
 
 def write_zip() -> None:
     """What a Mac makes of a folder: the notebook, its checkpoint, the report, and Mac's own files."""
-    notebook = nbformat.writes(numbered(colab())) + "\n"
+    notebook = hand_ins.text_of(colab())
     folder = "HW4_98113456"
     files = {
         f"{folder}/HW04 (1).ipynb": notebook.encode(),
         f"{folder}/.ipynb_checkpoints/HW04 (1)-checkpoint.ipynb": notebook[:4000].encode(),
-        f"{folder}/HW4_98113456.pdf": b"%PDF-1.4\n1 0 obj<<>>endobj\ntrailer<</Root 1 0 R>>\n%%EOF\n",
+        f"{folder}/HW4_98113456.pdf": hand_ins.PDF,
         f"__MACOSX/{folder}/._HW04 (1).ipynb": b"\x00\x05\x16\x07",
     }
-    packed = io.BytesIO()
-    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, data in files.items():
-            archive.writestr(zipfile.ZipInfo(name, (2025, 1, 1, 10, 0, 0)), data)
-    (TARGET / "98113456.zip").write_bytes(packed.getvalue())
+    hand_ins.write_zip(TARGET / "98113456.zip", files, (2025, 1, 1, 10, 0, 0))
 
 
 def main() -> None:
     """Write all samples."""
-    os.environ.setdefault("OMP_NUM_THREADS", "1")
-    shutil.rmtree(TARGET, ignore_errors=True)
-    TARGET.mkdir(parents=True)
-    for path, sample in SAMPLES.items():
-        write(path, sample())
-        print(path)
+    hand_ins.write_samples(TARGET, SAMPLES)
     write_page()
     write_zip()
 
