@@ -32,7 +32,7 @@ def outside() -> Iterator[str]:
         everywhere = stack.enter_context(socket.create_server(("", 0)))
         udp = stack.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
         udp.bind(("127.0.0.1", 0))
-        for name in (f"{folder}/socket", f"\0karnameh-{os.getpid()}"):
+        for name in (f"{folder}/socket", f"\0karnameh-cage-{os.getpid()}"):
             listener = stack.enter_context(socket.socket(socket.AF_UNIX))
             listener.bind(name)
             listener.listen()
@@ -42,7 +42,7 @@ def outside() -> Iterator[str]:
             "TCP": tcp.getsockname()[1],
             "EVERYWHERE": everywhere.getsockname()[1],
             "UDP": udp.getsockname()[1],
-            "ABSTRACT": f"\0karnameh-{os.getpid()}",
+            "ABSTRACT": f"\0karnameh-cage-{os.getpid()}",
             "PID": os.getpid(),
             "ROOT": str(ROOT),
             "HOME": HOME,

@@ -208,7 +208,7 @@ def test_a_sandbox_that_fails_is_said_in_its_own_words(
 TRIAL = """
 import json, sys
 from grader.kernel import doctor
-outcome = doctor._trial()
+outcome = doctor.trial()
 print(json.dumps([sys.prefix, outcome.failed, outcome.layers]))
 """
 
