@@ -18,6 +18,7 @@ from grader.cli.export import export
 from grader.cli.gallery import gallery
 from grader.cli.grade import grade
 from grader.cli.mark import app as mark
+from grader.cli.new import new
 from grader.cli.release import release
 from grader.cli.similar import similar
 
@@ -36,6 +37,7 @@ COMMANDS = (
     diff,
     check,
     doctor,
+    new,
     release,
     similar,
     export,

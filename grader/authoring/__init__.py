@@ -1,0 +1,6 @@
+"""How assignments begin: as a scaffold that teaches, or read from another grader's format.
+
+:mod:`scaffold` writes a small assignment that is valid as it is, and a course
+for it where there is none. :mod:`placing` puts a new assignment's files into a
+course, and never over what is there.
+"""
