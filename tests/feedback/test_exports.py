@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -184,6 +185,17 @@ def test_githubs_summary_and_annotations_hold_what_students_wrote_as_text() -> N
     assert "50%25, see%0Aline: 2" in line
 
 
+def test_githubs_summary_speaks_the_language_that_was_asked_for(report: Report) -> None:
+    persian = step_summary([report], "fa")
+    assert persian.startswith('<div dir="rtl">\n\n###')
+    assert "| سؤال | بخش | امتیاز |" in persian
+    assert "در انتظار تصحیح" in persian
+    assert not re.search(r"\b(question|points|of)\b", persian)
+    english = step_summary([report], "en")
+    assert "| question | part | points |" in english
+    assert f"**{report.score.final:g} of {report.score.max_points:g} points**" in english
+
+
 def test_a_table_of_checks_comes_back_from_parquet(report: Report) -> None:
     odd = replace(one_check(message={"en": ODD}), student=ODD)
     table = pq.read_table(io.BytesIO(parquet_bytes([report, odd])))
@@ -251,11 +263,11 @@ def test_each_format_is_written_and_nothing_is_overwritten(graded: Path, monkeyp
     results = json.loads((graded / "gradescope" / "2" / "results.json").read_text())
     assert results["score"] == 12
     done = export(graded, "-f", "github")
-    assert "12 of 20" in done.output
+    assert "۱۲ از ۲۰" in done.output
     summary = graded / "summary.md"
     monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(summary))
     assert "::warning" in export(graded, "-f", "github").output
-    assert "12 of 20" in summary.read_text()
+    assert "۱۲ از ۲۰" in summary.read_text("utf-8")
 
 
 @pytest.mark.parametrize(

@@ -59,7 +59,7 @@ def test_persian_phrases_are_set_as_persian_is(key: str, forms: dict[str, str]) 
 
 
 def test_every_phrase_is_used() -> None:
-    files = [*FOLDER.glob("*.py"), *FOLDER.glob("templates/*")]
+    files = [*FOLDER.rglob("*.py"), *FOLDER.glob("templates/*")]
     source = "\n".join(file.read_text("utf-8") for file in files)
     named = set(re.findall(r"[\"'](\w+\.[\w-]+)[\"']", source))
     built = set(re.findall(r"[\"'](\w+)\.[\"'] ~", source)) | set(

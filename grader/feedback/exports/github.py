@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from grader.feedback.exports.wording import checks_of, message_of, said
-from grader.feedback.language import SIGNS
+from grader.feedback.language import SIGNS, Language
 from grader.report import Report
 
 MAX_ANNOTATIONS = 10
@@ -17,21 +17,29 @@ MAX_ANNOTATIONS = 10
 
 def step_summary(reports: Iterable[Report], language: str = "en") -> str:
     """Return Markdown for ``$GITHUB_STEP_SUMMARY``: a table for each hand-in."""
-    pieces = []
+    spoken = Language(language)
+    heads = (spoken.plain(f"summary.{key}") for key in ("question", "part", "points"))
+    header = f"| | {' | '.join(heads)} |\n|---|---|---|---:|"
+    pieces = [f'<div dir="{spoken.direction}">\n']
     for report in reports:
         score = report.score
         pieces.append(f"### {_cell(said(report.title, language))} · {_cell(report.student)}\n")
-        waiting = f", {score.pending:g} to be marked" if score.pending else ""
-        late = f", {score.penalty:g} lost for lateness" if score.penalty else ""
-        pieces.append(f"**{score.final:g} of {score.max_points:g}**{waiting}{late}\n")
-        pieces.append("| | question | part | points |\n|---|---|---|---:|")
+        final = {"points": score.final, "max": score.max_points}
+        notes = [f"**{spoken.plain('score.out_of_points', **final)}**"]
+        notes += [
+            spoken.plain(f"summary.{key}", points=points)
+            for key in ("pending", "bonus", "penalty")
+            if (points := getattr(score, key))
+        ]
+        pieces += [" · ".join(notes) + "\n", header]
         for question in report.questions:
             for part in question.parts:
                 label, title = said(question.label, language), said(part.title, language)
-                points = f"{part.points:g} / {part.max_points:g}"
+                points = spoken.plain("score.out_of", points=part.points, max=part.max_points)
                 sign = SIGNS[part.verdict]
                 pieces.append(f"| {sign} | {_cell(label)} | {_cell(title)} | {points} |")
         pieces.append("")
+    pieces.append("</div>")
     return "\n".join(pieces) + "\n"
 
 
