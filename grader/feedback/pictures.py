@@ -250,18 +250,16 @@ def curves_plot(curves: Sequence[Curve]) -> Drawing | None:
             height - bottom - (y - y_low) / (y_high - y_low) * (height - top - bottom),
         )
 
-    body = []
-    for tick in _ticks(y_low, y_high):
-        _, y = place(x_low, tick)
-        body.append(
-            f'<path class="grid" d="M{left} {_n(y)}H{width - right}"/><text class="tick" '
-            f'x="{left - 7}" y="{_n(y + 4)}" text-anchor="end">{tick:.4g}</text>'
-        )
-    for tick in _ticks(x_low, x_high, 6):
-        x, _ = place(tick, y_low)
-        body.append(
-            f'<text class="tick" x="{_n(x)}" y="{height - 9}" text-anchor="middle">{tick:.4g}</text>'
-        )
+    heights = [(tick, place(x_low, tick)[1]) for tick in _ticks(y_low, y_high)]
+    sides = [(tick, place(tick, y_low)[0]) for tick in _ticks(x_low, x_high, 6)]
+    grid = "".join(f"M{left} {_n(y)}H{width - right}" for _, y in heights)
+    body = [
+        f'<path class="grid" d="{grid}"/><g class="tick" text-anchor="end">',
+        *(f'<text x="{left - 7}" y="{_n(y + 4)}">{tick:.4g}</text>' for tick, y in heights),
+        '</g><g class="tick" text-anchor="middle">',
+        *(f'<text x="{_n(x)}" y="{height - 9}">{tick:.4g}</text>' for tick, x in sides),
+        "</g>",
+    ]
     body.append(f'<path class="axes" d="M{left} {top}V{height - bottom}H{width - right}"/>')
     labels: list[tuple[float, float, int, str]] = []
     for k, (curve, line) in enumerate(zip(curves, points, strict=True)):
