@@ -44,7 +44,7 @@ test: $(READY) cage ## run the tests; those in a browser where Chromium is found
 	    selected=(-m 'not browser')
 	fi
 	export OMP_NUM_THREADS=1 # the workers are the parallelism
-	exec .venv/bin/python -m pytest -n $(WORKERS) --dist loadgroup "$${selected[@]}" $(ARGS)
+	exec .venv/bin/python -m pytest -n $(WORKERS) "$${selected[@]}" $(ARGS)
 
 .PHONY: lint
 lint: $(READY) ## check formatting, style, types and the layers

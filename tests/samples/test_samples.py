@@ -39,13 +39,7 @@ def table(slug: str) -> dict[str, Any]:
     return tomllib.loads(path.read_text("utf-8"))
 
 
-def sample(slug: str, student: str) -> Any:
-    """One sample as a parameter; what is asked of it runs in one process, which grades it once."""
-    return pytest.param(slug, student, marks=pytest.mark.xdist_group(f"{slug}/{student}"))
-
-
-STUDENTS = [(slug, student) for slug in COURSE.assignments for student in table(slug)]
-SAMPLES = [sample(*one) for one in STUDENTS]
+SAMPLES = [(slug, student) for slug in COURSE.assignments for student in table(slug)]
 
 
 class Desks:
@@ -104,7 +98,7 @@ def words_of(markup: str) -> str:
 
 CONTRAST_OF_EVERY = 7
 """To compare all colours takes as long as all else; the card of `tests/feedback` has them all."""
-FOUND = [sample(slug, s) for slug, s in STUDENTS if {"finds", "notices"} & table(slug)[s].keys()]
+FOUND = [(slug, s) for slug, s in SAMPLES if {"finds", "notices"} & table(slug)[s].keys()]
 
 
 @pytest.mark.parametrize(("slug", "student"), FOUND)
@@ -152,7 +146,7 @@ def test_the_card_opens_in_a_browser_without_a_fault(
 ) -> None:
     """In one language and theme each: every second sample opens in English and in the dark."""
     languages, theme = (
-        (("en", "fa"), "dark") if STUDENTS.index((slug, student)) % 2 else (("fa", "en"), "light")
+        (("en", "fa"), "dark") if SAMPLES.index((slug, student)) % 2 else (("fa", "en"), "light")
     )
     report = desks.report(slug, student, "forked")
     path = tmp_path / "card.html"
@@ -171,7 +165,7 @@ def test_the_card_opens_in_a_browser_without_a_fault(
     }
     assert [url for url in asked if not url.startswith("data:")] == [path.as_uri()]
     assert browser.get_log("browser") == []
-    contrast = int(STUDENTS.index((slug, student)) % CONTRAST_OF_EVERY == 0)
+    contrast = int(SAMPLES.index((slug, student)) % CONTRAST_OF_EVERY == 0)
     rules = {"color-contrast": {"enabled": contrast}}
     options = {"resultTypes": ["violations"], "rules": rules}
     violations = Axe().run(browser, options=options)["violations"]
@@ -185,9 +179,7 @@ def images_of(report: Report) -> int:
 
 # The cold kernel takes seconds for each: one assignment stands for all, the one with dead cells,
 # endless loops, magics and pictures among its samples.
-@pytest.mark.parametrize(
-    ("slug", "student"), [sample(*one) for one in STUDENTS if one[0] == "hw4_convnets"]
-)
+@pytest.mark.parametrize(("slug", "student"), [s for s in SAMPLES if s[0] == "hw4_convnets"])
 def test_the_cold_kernel_gives_the_same_report(desks: Desks, slug: str, student: str) -> None:
     reports = [comparable(desks.report(slug, student, kernel)) for kernel in ("forked", "cold")]
     assert reports[0] == reports[1]
