@@ -204,11 +204,13 @@ def shape_diagram(shape: Sequence[int], other: Sequence[int] | None) -> Drawing:
     top = picture_height + 6
     axes = [str(axis) for axis in shape] or ["·"]
     for k, axis in enumerate(axes):
-        differs = other is not None and (
-            len(shape) - k > len(other) or other[len(other) - (len(shape) - k)] != shape[k]
+        differs = (
+            bool(shape)  # a lone number has no axis that could differ
+            and other is not None
+            and (len(shape) - k > len(other) or other[len(other) - (len(shape) - k)] != shape[k])
         )
         x = start + k * 42
-        kind = "axis differs" if differs and shape else "axis"
+        kind = "axis differs" if differs else "axis"
         body.append(
             f'<rect class="{kind}" x="{_n(x + 2)}" y="{top}" width="38" height="24" rx="4"/>'
             f'<text class="{kind}" x="{_n(x + 21)}" y="{top + 16}" text-anchor="middle">'

@@ -91,9 +91,10 @@ def test_axes_that_differ_are_marked_from_the_last_one() -> None:
     assert kinds == {"8": "axis differs", "64": "axis", "16": "axis"}
 
 
+@pytest.mark.parametrize("other", [None, [], [3], [2, 0, 3]])
 @pytest.mark.parametrize("shape", [[], [0], [1], [7], [3, 0], [2, 3, 5, 7, 11], [1, 100000000]])
-def test_every_shape_can_be_drawn(shape: list[int]) -> None:
-    root = read(shape_diagram(shape, None))
+def test_every_shape_can_be_drawn(shape: list[int], other: list[int] | None) -> None:
+    root = read(shape_diagram(shape, other))
     width = float(root.get("width", "nan"))
     assert width < 260
     for rectangle in root.iter(f"{SVG}rect"):
