@@ -23,7 +23,7 @@ from grader.course.course import Course
 from grader.grading.journal import Material
 from grader.grading.records import TEMPLATES, Settings
 
-_ENGINE = Path(__file__).parents[1]
+_ENGINE = Path(__file__).resolve().parents[1]
 _NOT_JUDGING = ("cli",)
 """Folders of the engine in which no verdict and no card is made."""
 
@@ -87,7 +87,7 @@ def sources_of(assignment: Assignment) -> list[Path]:
     waiting = [path for path in found if path.suffix == ".py"]
     while waiting:
         path = waiting.pop()
-        for module in _local_imports(_parsed(path), root, path.parent):
+        for module in _local_imports(ast.walk(_parsed(path)), root, path.parent):
             if module not in seen:
                 seen[module] = None
                 waiting.append(module)
@@ -136,24 +136,39 @@ class _Use(msgspec.Struct):
     reference_as_whole: bool
 
 
+class _Statement:
+    """A statement at the top of a file: its code, and what it uses."""
+
+    def __init__(self, statement: ast.stmt, root: Path, here: Path) -> None:
+        self.code = _hash([ast.dump(statement)])
+        nodes = list(ast.walk(statement))
+        self.binds = list(_bound_by(statement))
+        self.is_automatic = _is_automatic(statement)
+        self.names = list(dict.fromkeys(_names_among(nodes)))
+        self.modules = _local_imports(nodes, root, here)
+        attributes = [node for node in nodes if isinstance(node, ast.Attribute)]
+        self.of_reference = {node.attr for node in attributes if _is_reference(node.value)}
+        values = {id(node.value) for node in attributes}
+        self.reference_as_whole = any(
+            _is_reference(node) and id(node) not in values for node in nodes
+        )
+
+
 class _Source:
     """A Python file, by the names that it binds at its top."""
 
     def __init__(self, path: Path, root: Path) -> None:
         self.path = path
-        self._root = root
-        self._bound: dict[str, list[ast.stmt]] = {}
-        self._always: list[ast.stmt] = []
-        self.whole = ""
-        if not path.is_file():
-            return
-        tree = _parsed(path)
-        self.whole = ast.dump(tree)
-        for statement in tree.body:
-            names = list(_bound_by(statement))
-            for name in names:
+        self._bound: dict[str, list[_Statement]] = {}
+        self._always: list[_Statement] = []
+        self._all: list[_Statement] = []
+        if path.is_file():
+            self._all = [_Statement(one, root, path.parent) for one in _parsed(path).body]
+        self.whole = _hash([statement.code for statement in self._all])
+        for statement in self._all:
+            for name in statement.binds:
                 self._bound.setdefault(name, []).append(statement)
-            if not names or "pytestmark" in names or _is_automatic(statement):
+            if not statement.binds or "pytestmark" in statement.binds or statement.is_automatic:
                 self._always.append(statement)
 
     @property
@@ -163,8 +178,8 @@ class _Source:
 
     def used_by(self, names: Sequence[str]) -> _Use:
         """Return the code of `names` and of all that they use, in this file and in local modules."""
-        statements: dict[int, ast.stmt] = {id(s): s for s in self._always}
-        waiting = [*names, *(name for s in self._always for name in _names_in(s))]
+        used = dict.fromkeys(self._always)
+        waiting = [*names, *(name for statement in self._always for name in statement.names)]
         seen: set[str] = set()
         while waiting:
             name = waiting.pop()
@@ -172,36 +187,19 @@ class _Source:
                 continue
             seen.add(name)
             for statement in self._bound.get(name, ()):
-                statements[id(statement)] = statement
-                waiting += _names_in(statement)
-        ordered = [s for s in (*self._all(),) if id(s) in statements]
-        module = ast.Module(body=ordered, type_ignores=[])
-        code = [ast.dump(module)]
-        code += [_hash_file(p) for p in _local_imports(module, self._root, self.path.parent)]
-        asked = sorted(
-            {
-                node.attr
-                for node in ast.walk(module)
-                if isinstance(node, ast.Attribute)
-                and isinstance(node.value, ast.Name)
-                and node.value.id == "reference"
-            }
+                used[statement] = None
+                waiting += statement.names
+        ordered = [statement for statement in self._all if statement in used]
+        modules = dict.fromkeys(path for statement in ordered for path in statement.modules)
+        return _Use(
+            [*(statement.code for statement in ordered), *map(_hash_file, modules)],
+            sorted(set().union(*(statement.of_reference for statement in ordered))),
+            any(statement.reference_as_whole for statement in ordered),
         )
-        attributes = {
-            id(node.value) for node in ast.walk(module) if isinstance(node, ast.Attribute)
-        }
-        whole = any(
-            isinstance(node, ast.Name) and node.id == "reference" and id(node) not in attributes
-            for node in ast.walk(module)
-        )
-        return _Use(code, asked, whole)
 
-    def _all(self) -> Iterator[ast.stmt]:
-        seen: set[int] = set()
-        for statement in [*(s for group in self._bound.values() for s in group), *self._always]:
-            if id(statement) not in seen:
-                seen.add(id(statement))
-                yield statement
+
+def _is_reference(node: ast.AST) -> bool:
+    return isinstance(node, ast.Name) and node.id == "reference"
 
 
 def _bound_by(statement: ast.stmt) -> Iterator[str]:
@@ -226,24 +224,21 @@ def _is_automatic(statement: ast.stmt) -> bool:
     )
 
 
-def _names_in(statement: ast.AST) -> list[str]:
-    """Return the names that a statement reads, and the fixtures that it asks for."""
-    names = [node.id for node in ast.walk(statement) if isinstance(node, ast.Name)]
-    names += [node.arg for node in ast.walk(statement) if isinstance(node, ast.arg)]
-    # pytest.mark.usefixtures("name"), getattr(…, "name")
-    names += [
-        node.value
-        for node in ast.walk(statement)
-        if isinstance(node, ast.Constant) and isinstance(node.value, str)
-        if node.value.isidentifier()
-    ]
-    return names
+def _names_among(nodes: Iterable[ast.AST]) -> Iterator[str]:
+    """Yield the names that a statement's nodes read, and the fixtures that they ask for."""
+    for node in nodes:
+        if isinstance(node, ast.Name):
+            yield node.id
+        elif isinstance(node, ast.arg):
+            yield node.arg
+        elif isinstance(node, ast.Constant) and str(node.value).isidentifier():
+            yield str(node.value)  # pytest.mark.usefixtures("name"), getattr(…, "name")
 
 
-def _local_imports(tree: ast.AST, root: Path, here: Path) -> list[Path]:
-    """Return the files below `root` that `tree` imports."""
+def _local_imports(nodes: Iterable[ast.AST], root: Path, here: Path) -> list[Path]:
+    """Return the files below `root`, but for the engine's own, that `nodes` import."""
     found: dict[Path, None] = {}
-    for node in ast.walk(tree):
+    for node in nodes:
         if isinstance(node, ast.Import):
             modules = [(0, alias.name) for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
@@ -257,7 +252,7 @@ def _local_imports(tree: ast.AST, root: Path, here: Path) -> list[Path]:
             starts = [here, root] if level == 0 else [[here, *here.parents][level - 1]]
             for start in starts:
                 found.update(dict.fromkeys(_files_of_module(start, parts)))
-    return list(found)
+    return [path for path in found if not path.resolve().is_relative_to(_ENGINE)]
 
 
 def _files_of_module(start: Path, parts: list[str]) -> Iterator[Path]:
