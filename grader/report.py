@@ -23,6 +23,10 @@ PartKind = Literal["auto", "recorded", "rubric"]
 CellStatus = Literal["ok", "error", "timeout", "died", "skipped", "recorded"]
 
 
+AT_GRADING = "at-grading"
+"""Kind of the evidence of a check that a student's own machine cannot decide."""
+
+
 def rounded(points: Decimal) -> float:
     """Round `points` half up to two decimals, as a JSON number."""
     return float(points.quantize(Decimal("0.01"), rounding=ROUND_HALF_UP))
@@ -74,6 +78,11 @@ class CheckResult(msgspec.Struct, frozen=True, kw_only=True):
     cell: int | None = None
     evidence: dict[str, Any] = {}
     seconds: float = 0.0
+
+    @property
+    def at_grading(self) -> bool:
+        """Whether it was left to the grading, when a student checked their own work."""
+        return self.verdict == "pending" and self.evidence.get("kind") == AT_GRADING
 
 
 class Criterion(msgspec.Struct, frozen=True, kw_only=True):

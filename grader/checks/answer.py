@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import msgspec
@@ -10,16 +11,34 @@ import numpy.typing as npt
 
 from grader.checks import answers
 from grader.checks.compare import shown
+from grader.checks.hashed import Hashed
 from grader.checks.outcome import Missing, Shortfall
 from grader.course.messages import say
 from grader.kernel.caged.wire import DtypeValue, TensorValue
 
 
 class Record:
-    """What a check learned on its way, whatever its end: how and where it found its answer."""
+    """What a check learned on its way, whatever its end: how and where it found its answer.
 
-    def __init__(self, *, hidden: bool) -> None:
+    Attributes
+    ----------
+    hashes
+        Of what each expectation of the check expects, where that is concealed; None: the form of
+        an answer is all that is looked at then.
+    wanted
+        Where each expectation writes down what it expects, for a pack to be made of it.
+    """
+
+    def __init__(
+        self,
+        *,
+        hidden: bool,
+        hashes: Iterator[Hashed | None] | None = None,
+        wanted: list[Any] | None = None,
+    ) -> None:
         self.hidden = hidden
+        self.hashes = hashes
+        self.wanted = wanted
         self.name: str | None = None
         self.found_by: str | None = None
         self.found: str | None = None

@@ -27,14 +27,15 @@ class Check(msgspec.Struct, frozen=True, kw_only=True):
     hidden: bool
 
 
-def _function(item: pytest.Item) -> str:
+def function_of(item: pytest.Item) -> str:
+    """Return the name of the test function, without its parameters."""
     return getattr(item, "originalname", None) or item.name
 
 
 def _declared(items: Sequence[pytest.Item]) -> list[DeclaredCheck]:
     found: dict[tuple[Path, str], DeclaredCheck] = {}
     for item in items:
-        name = _function(item)
+        name = function_of(item)
         question = item.get_closest_marker("question")
         part = item.get_closest_marker("part")
         points = part.kwargs.get("points") if part is not None else None
@@ -68,12 +69,12 @@ def checks_of(assignment: Assignment, items: Sequence[pytest.Item]) -> list[Chec
     files = sorted({check.file for check in declared})
     validate_checks(assignment, declared, list(used_texts(files, assignment)))
     by_name = {check.name: check for check in declared}
-    instances = Counter(_function(item) for item in items)
+    instances = Counter(function_of(item) for item in items)
     functions = Counter((check.question, check.part) for check in declared)
     parts = {(q.id, p.id): p.points for q in assignment.questions for p in q.parts}
     checks = []
     for item in items:
-        check = by_name[_function(item)]
+        check = by_name[function_of(item)]
         place = (check.question or "", check.part or "")
         points = check.points
         if points is None:

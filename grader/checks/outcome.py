@@ -10,7 +10,8 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
-from grader.report import Text, Verdict
+from grader.course.messages import say
+from grader.report import AT_GRADING, Text, Verdict
 
 
 class Shortfall(AssertionError):
@@ -69,3 +70,8 @@ class EnvironmentFault(Shortfall):
     """The machine that grades lacks something; the student loses nothing for it."""
 
     verdict = "error"
+
+
+def left_to_grading(key: str, **values: Any) -> Pending:
+    """The end of a check that a student's own machine cannot decide: the sentence `key` says why."""
+    return Pending(say(key, **values), {"kind": AT_GRADING})

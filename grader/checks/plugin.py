@@ -8,15 +8,18 @@ grades that one file and shows every shortfall as a failed test.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 
 from grader.checks.answer import Record
+from grader.checks.declared import function_of
 from grader.checks.expect import Expect
+from grader.checks.hashed import Hashed
 from grader.checks.outcome import Pending
 from grader.checks.reference import Reference
 from grader.checks.student import Student
@@ -24,15 +27,29 @@ from grader.checks.subject import Subject
 from grader.course.assignment import Assignment, read_assignment
 from grader.course.course import read_course
 from grader.course.errors import CourseError
-from grader.kernel.cage import NoCage
-from grader.kernel.forked import ForkedKernel
-from grader.kernel.run import process_limits, run_notebook
-from grader.kernel.zygotes import Zygote
 from grader.notebook import Unreadable, find_notebook, read_notebook
 
 SUBJECT = pytest.StashKey[Subject]()
 ASSIGNMENT = pytest.StashKey[Assignment]()
-REFERENCE = pytest.StashKey[Reference]()
+REFERENCE = pytest.StashKey[Any]()
+
+
+class Terms(msgspec.Struct, frozen=True):
+    """On which terms a check runs where the reference is not, or is written down.
+
+    Attributes
+    ----------
+    hashes
+        Of what each expectation expects, None for one that has none.
+    wanted
+        Where each expectation writes down what it expects.
+    """
+
+    hashes: list[Hashed | None] | None = None
+    wanted: list[Any] | None = None
+
+
+BEGIN = pytest.StashKey[Callable[[str, str], Terms]]()
 _STUDENT = pytest.StashKey[Student]()
 _CLEANUP = pytest.StashKey[list[Any]]()
 
@@ -72,6 +89,11 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     given = config.getoption("--submission", default=None)
     if given is None or not session.items:
         return
+    from grader.kernel.cage import NoCage
+    from grader.kernel.forked import ForkedKernel
+    from grader.kernel.run import process_limits, run_notebook
+    from grader.kernel.zygotes import Zygote
+
     places = {assignment_of(item) for item in session.items}
     if len(places) > 1:
         raise pytest.UsageError("--submission goes with the checks of one assignment")
@@ -144,7 +166,13 @@ def student(request: pytest.FixtureRequest) -> Iterator[Student]:
         raise pytest.UsageError(
             "checks need a hand-in: pytest assignments/SLUG --submission NOTEBOOK"
         )
-    record = Record(hidden=request.node.get_closest_marker("hidden") is not None)
+    begin = request.config.stash.get(BEGIN, None)
+    terms = Terms() if begin is None else begin(request.node.name, function_of(request.node))
+    record = Record(
+        hidden=request.node.get_closest_marker("hidden") is not None,
+        hashes=None if terms.hashes is None else iter(terms.hashes),
+        wanted=terms.wanted,
+    )
     proxy = Student(subject, record)
     request.node.stash[_STUDENT] = proxy
     yield proxy
@@ -152,7 +180,7 @@ def student(request: pytest.FixtureRequest) -> Iterator[Student]:
 
 
 @pytest.fixture(scope="session")
-def reference(request: pytest.FixtureRequest) -> Reference:
+def reference(request: pytest.FixtureRequest) -> Any:
     """The reference solution; see :class:`grader.checks.reference.Reference`."""
     stash = request.config.stash
     if REFERENCE not in stash:
@@ -170,5 +198,9 @@ def expect(student: Student) -> Expect:
 
 @pytest.fixture
 def rng(request: pytest.FixtureRequest) -> np.random.Generator:
-    """Random generator seeded by assignment, student and check."""
-    return request.config.stash[SUBJECT].rng(request.node.name)
+    """Random generator seeded by assignment and check, and where the check is hidden by student.
+
+    Public checks draw the same for everybody, so that students see beforehand what is graded.
+    """
+    hidden = request.node.get_closest_marker("hidden") is not None
+    return request.config.stash[SUBJECT].rng(request.node.name, for_student=hidden)

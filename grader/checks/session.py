@@ -15,8 +15,9 @@ from _pytest.runner import runtestprotocol
 
 from grader.checks import plugin
 from grader.checks.answer import Record
-from grader.checks.declared import Check, checks_of
-from grader.checks.outcome import Shortfall
+from grader.checks.declared import Check, checks_of, function_of
+from grader.checks.outcome import Shortfall, left_to_grading
+from grader.checks.replay import NotRecorded
 from grader.checks.scoring import Judged
 from grader.checks.subject import Subject
 from grader.course.assignment import Assignment
@@ -49,6 +50,12 @@ class Judge:
     ) -> None:
         self.assignment = assignment
         self.checks = checks
+        found = {(item.name, function_of(item)): item for item in session.items}
+        self._items = {
+            place: found[check.id, check.function]
+            for place, check in enumerate(checks)
+            if (check.id, check.function) in found
+        }
         self._session = session
         self._calls = calls
         self._with_hidden = with_hidden
@@ -67,14 +74,14 @@ class Judge:
         """
         self._session.config.stash[plugin.SUBJECT] = subject
         subject.forks.shared = True
-        items = self._session.items
+        items = self._items
         judged: dict[int, Judged] = {}
         troubles: list[Trouble] = []
         chosen: list[int] = []
         for place, check in enumerate(self.checks):
             if functions is not None and check.function not in functions:
                 continue
-            if check.hidden and not self._with_hidden:
+            if place not in items or (check.hidden and not self._with_hidden):
                 judged[place] = self._postponed(check)
             else:
                 chosen.append(place)
@@ -145,10 +152,12 @@ class Judge:
         ]
         return judged, []
 
-    def _postponed(self, check: Check) -> Judged:
+    def _postponed(self, check: Check, why: str = "checked-at-grading") -> Judged:
+        end = left_to_grading(why)
         record = Record(hidden=True)
-        message = say("checked-at-grading")
-        return self._result(check, "pending", Decimal(0), message, record, {}, None, 0.0)
+        return self._result(
+            check, "pending", Decimal(0), end.message, record, end.evidence, None, 0.0
+        )
 
     def _judged(
         self, check: Check, error: BaseException | None, record: Record, seconds: float
@@ -168,6 +177,8 @@ class Judge:
                 error.misconception,
                 seconds,
             )
+        if isinstance(error, NotRecorded):
+            return self._postponed(check, "not-in-pack")
         if isinstance(error, AssertionError):
             evidence = {} if record.hidden else {"kind": "text", "asked": record.asked}
             message = say("assertion-failed")
@@ -240,9 +251,12 @@ def _praise(record: Record) -> Text:
 class _Driver:
     """Takes the place of pytest's own loop over the items."""
 
-    def __init__(self, assignment: Assignment, work: Callable[[Judge], T]) -> None:
+    def __init__(
+        self, assignment: Assignment, work: Callable[[Judge], T], stand_in: StandIn | None
+    ) -> None:
         self.assignment = assignment
         self.work = work
+        self.stand_in = stand_in
         self.result: Any = None
         self.error: BaseException | None = None
         self.done = False
@@ -255,6 +269,9 @@ class _Driver:
 
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
         session.config.stash[plugin.ASSIGNMENT] = self.assignment
+        if self.stand_in is not None:
+            session.config.stash[plugin.REFERENCE] = self.stand_in.reference
+            session.config.stash[plugin.BEGIN] = self.stand_in.begin
         try:
             self.result = self.work(self._judge(session))
             self.done = True
@@ -265,7 +282,9 @@ class _Driver:
     def _judge(self, session: pytest.Session) -> Judge:
         if self.failures:
             raise BrokenChecks("\n".join(self.failures))
-        checks = checks_of(self.assignment, session.items)
+        checks = None if self.stand_in is None else self.stand_in.checks
+        if checks is None:
+            checks = checks_of(self.assignment, session.items)
         return Judge(self.assignment, session, checks, self.calls)
 
     @pytest.hookimpl(tryfirst=True)
@@ -283,7 +302,28 @@ class BrokenChecks(RuntimeError):
     """The checks of an assignment cannot be collected; the message is pytest's."""
 
 
-def run_session(assignment: Assignment, work: Callable[[Judge], T]) -> T:
+class StandIn(msgspec.Struct, frozen=True):
+    """What takes the place of the reference.
+
+    Attributes
+    ----------
+    reference
+        Has the names that checks ask for.
+    begin
+        Called with a check's id and function before it runs.
+    checks
+        All checks of the assignment; those without code here are left to the grading. None: the
+        checks that there is code for.
+    """
+
+    reference: Any
+    begin: Callable[[str, str], plugin.Terms]
+    checks: Sequence[Check] | None = None
+
+
+def run_session(
+    assignment: Assignment, work: Callable[[Judge], T], stand_in: StandIn | None = None
+) -> T:
     """Collect the checks of `assignment` once and hand `work` a judge; return what it returns.
 
     Raises
@@ -291,7 +331,7 @@ def run_session(assignment: Assignment, work: Callable[[Judge], T]) -> T:
     BrokenChecks, CourseError
         If the checks cannot be collected or do not fit the assignment.
     """
-    driver = _Driver(assignment, work)
+    driver = _Driver(assignment, work, stand_in)
     arguments = [
         str(assignment.folder),
         *("-p", "grader.checks.plugin", "-p", "no:terminal", "-p", "no:cacheprovider"),

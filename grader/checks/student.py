@@ -20,6 +20,7 @@ from grader.checks.compare import compare_close, shown
 from grader.checks.conversation import Conversation, Handle, StudentFunction, to_wire
 from grader.checks.outcome import Failed, Missing, Pending, Shortfall
 from grader.checks.recorded import Recorded
+from grader.checks.replay import NotRecorded, conceals
 from grader.checks.subject import Subject, output_text
 from grader.course.messages import say
 from grader.kernel.caged.wire import Description, Reference
@@ -98,6 +99,8 @@ class Student:
                 self.record.saw(name, found_by, candidate, cell)
                 answer = self._fetch(candidate, found_by, cell)
                 return self._read(answer, name, kind, options, units)
+        if conceals(like):
+            raise NotRecorded(f"a value to look for instead of {name}")
         if like is not None and (found_answer := self._search(name, like)) is not None:
             return self._read(found_answer, name, kind, options, units)
         self.record.cell = self.subject.cell_of(name)
@@ -193,6 +196,8 @@ class Student:
                 cell = self.subject.cell_of(candidate)
                 self.record.saw(name, found_by, candidate, cell)
                 return StudentFunction(self.conversation, candidate, candidate, found_by, cell)
+        if conceals(example):
+            raise NotRecorded(f"an example of {name}")
         if example is not None and (found := self._by_behaviour(names, *example)) is not None:
             cell = self.subject.cell_of(found)
             self.record.saw(name, f"call:{found}", found, cell)

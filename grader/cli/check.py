@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -15,14 +15,11 @@ from grader.cli.console import (
     INTERRUPTED,
     PASSED,
     CourseOption,
-    assignment_of,
-    course_at,
     messages,
     results,
     spoken_by,
     stop,
 )
-from grader.course.course import Course
 from grader.course.errors import CourseError
 from grader.feedback import checked_line, render_card, student_view, waiting_line
 from grader.grading.files import write_whole
@@ -30,11 +27,15 @@ from grader.grading.records import occasion
 from grader.grading.saves import saves
 from grader.report import Report
 
+if TYPE_CHECKING:
+    from grader.grading.selfcheck import Checks
+
 
 def check(
     notebook: Annotated[Path, typer.Argument(help="Your notebook.")],
     assignment: Annotated[
-        str | None, typer.Option(help="Which assignment it is; guessed from the file's name.")
+        str | None,
+        typer.Option(help="Its check pack, or the assignment; found out by itself if left out."),
     ] = None,
     html: Annotated[Path | None, typer.Option(help="Also write the report card here.")] = None,
     watch: Annotated[
@@ -47,41 +48,46 @@ def check(
 ) -> None:
     """Check a notebook of your own against the public checks.
 
-    Examples: `grader check homework.ipynb --assignment SLUG --html card.html`,
+    The checks come from the check pack in the notebook's folder, or from the course where there
+    is one. Nothing is sent anywhere, and no network is needed.
+
+    Examples: `grader check homework.ipynb`, `grader check homework.ipynb --html card.html`,
     `grader check homework.ipynb --watch` (Ctrl-C ends it).
 
-    Exit codes: 0 all public checks passed, when last checked; 1 not; 2 usage; 130 interrupted
-    before the first check was done.
+    Exit codes: 0 all public checks passed that can be made here, when last checked; 1 not;
+    2 usage; 130 interrupted before the first check was done.
     """
     # Imported here, for they take longer than most other commands.
     from grader.checks.reference import BrokenReference
     from grader.checks.session import BrokenChecks
-    from grader.grading.selfcheck import self_checks
+    from grader.grading.pack import BadPack
+    from grader.grading.selfcheck import checks_for, self_checks
     from grader.kernel.zygotes import ZygoteError
 
-    read = course_at(course)
-    shown = _Shown(read, notebook, spoken_by(read, language), html, watch)
     if not notebook.exists():
         raise stop(f"there is no file {notebook}")
     if watch and not notebook.is_file():
         raise stop(f"--watch needs the notebook itself, and {notebook} is no file")
     try:
-        self_checks(read, notebook, assignment, occasions=shown.occasions(), told=shown.show)
-    except (CourseError, BrokenChecks, BrokenReference, ZygoteError, LookupError) as error:
+        with checks_for(notebook, assignment, course) as checks:
+            shown = _Shown(checks, notebook, spoken_by(checks.course, language), html, watch)
+            try:
+                self_checks(checks, notebook, occasions=shown.occasions(), told=shown.show)
+            except KeyboardInterrupt:
+                messages.print()  # the terminal has written ^C
+            raise typer.Exit(shown.code)
+    except (CourseError, BadPack, BrokenChecks, BrokenReference, ZygoteError, LookupError) as error:
         raise stop(str(error)) from error
-    except KeyboardInterrupt:
-        messages.print()  # the terminal has written ^C
-    raise typer.Exit(shown.code)
 
 
 class _Shown:
     """What a check, or one after another, puts on the terminal and into the card."""
 
     def __init__(
-        self, course: Course, notebook: Path, language: str, html: Path | None, watch: bool
+        self, checks: Checks, notebook: Path, language: str, html: Path | None, watch: bool
     ) -> None:
         self.code = INTERRUPTED
-        self._course = course
+        self._checks = checks
         self._notebook = notebook
         self._language = language
         self._html = html
@@ -96,15 +102,21 @@ class _Shown:
 
     def show(self, report: Report) -> None:
         """Print what came of a check."""
-        checks = [c for q in report.questions for p in q.parts for c in p.checks if not c.hidden]
-        self.code = PASSED if all(c.verdict == "passed" for c in checks) else BELOW
+        made = [
+            check
+            for question in report.questions
+            for part in question.parts
+            for check in part.checks
+            if not (check.hidden or check.at_grading)
+        ]
+        self.code = PASSED if all(check.verdict == "passed" for check in made) else BELOW
         if self._watch:
             seconds = time.perf_counter() - self._started
             now = datetime.now().astimezone()
             results.print(checked_line(now, seconds, language=self._language))
         results.print(student_view(report, language=self._language, public_only=True))
         if self._html is not None:
-            when = occasion(self._course, assignment_of(self._course, report.assignment))
+            when = occasion(self._checks.course, self._checks.assignment)
             card = render_card(report, occasion=when).encode()
             try:
                 write_whole(self._html, card)

@@ -28,6 +28,10 @@ FILE = "assignment.toml"
 PartKind = Literal["auto", "recorded", "rubric"]
 """How a part is graded: by running it, from its saved outputs, or by a person."""
 
+SelfChecking = Literal["replay", "format", "hash", "grading"]
+"""How students check themselves: with what the reference answered, with the form of their answer
+alone, with a slow hash of what is right, or not at all before the grading."""
+
 T = TypeVar("T")
 
 _TENTH = Decimal("0.1")
@@ -89,6 +93,7 @@ class _AssignmentFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     aliases: _Aliases = {}
     hand_in_names: Names = ()
     resources: dict[str, Annotated[float, ruled(between(_TENTH, 1_048_576))]] = {}
+    self_check: dict[str, SelfChecking] = {}
     questions: Annotated[tuple[Question, ...], ruled(not_empty("question"))] = msgspec.field(
         name="question"
     )
@@ -111,6 +116,8 @@ class Assignment(msgspec.Struct, frozen=True, kw_only=True):
         Patterns of the names of its hand-ins; the course's, unless it has its own.
     resources
         What a worker of a cluster must have for it, as its workers announce it: ``GPU = 1``.
+    self_check
+        How students check themselves, by ``question/part`` or by the name of a check.
     rubric
         By ``question/part``, for every part of kind ``rubric``.
     texts
@@ -126,6 +133,7 @@ class Assignment(msgspec.Struct, frozen=True, kw_only=True):
     aliases: dict[str, tuple[str, ...]]
     hand_in_names: tuple[str, ...] = ()
     resources: dict[str, float] = {}
+    self_check: dict[str, SelfChecking] = {}
     questions: tuple[Question, ...]
     rubric: Rubric
     texts: Feedback
@@ -197,6 +205,7 @@ def read_assignment(course: Course, slug: str) -> Assignment:
         _check_ids(folder / FILE, written.questions, problems)
         _check_limits(folder / FILE, written.limits, problems)
         _check_aliases(folder / FILE, written.aliases, problems)
+        _check_self_checks(folder / FILE, written, problems)
     kinds = {part.kind for _, _, part in places(written.questions)} if written else set()
     rubrics: Rubric | None = {}
     if "rubric" in kinds or (folder / rubric.FILE).exists():
@@ -220,6 +229,7 @@ def read_assignment(course: Course, slug: str) -> Assignment:
         aliases=written.aliases,
         hand_in_names=written.hand_in_names or course.hand_ins.names,
         resources=written.resources,
+        self_check=written.self_check,
         questions=written.questions,
         rubric=rubrics,
         texts=texts,
@@ -282,6 +292,15 @@ def _check_aliases(file: Path, aliases: dict[str, tuple[str, ...]], problems: Pr
                 problem = f'"{alias}" is an alias of several answers'
                 remedy = "an alias must mean one answer only: keep it in one place"
                 problems.add(file, key, Complaint(problem, remedy))
+
+
+def _check_self_checks(file: Path, written: _AssignmentFile, problems: Problems) -> None:
+    known = [name for name, _, part in places(written.questions) if part.kind != "rubric"]
+    for name in written.self_check:
+        if "/" in name and name not in known:
+            problem = f'no check belongs to a part "{name}"'
+            complaint = Complaint(problem, did_you_mean(name, known))
+            problems.add(file, dotted("self_check", name), complaint)
 
 
 def _check_criteria(file: Path, rubrics: Rubric, problems: Problems) -> None:

@@ -11,7 +11,14 @@ from grader.feedback.card import Occasion
 from grader.feedback.class_summary import StudentSummary, summarise
 from grader.feedback.gallery import render_gallery
 from grader.feedback.gradebook import write_gradebook
-from grader.feedback.html import AlikePair, Side, render_card, render_index, render_similar
+from grader.feedback.html import (
+    AlikePair,
+    Side,
+    render_card,
+    render_howto,
+    render_index,
+    render_similar,
+)
 from grader.feedback.language import UnknownLanguage
 from grader.feedback.terminal import checked_line, class_table, student_view, waiting_line
 
@@ -25,6 +32,7 @@ __all__ = [
     "class_table",
     "render_card",
     "render_gallery",
+    "render_howto",
     "render_index",
     "render_similar",
     "student_view",

@@ -245,6 +245,43 @@ def render_similar(
     )
 
 
+def render_howto(
+    title: Text,
+    course: Text,
+    slug: str,
+    question: str,
+    *,
+    languages: Sequence[str] = ("fa", "en"),
+) -> str:
+    """Return the page that tells students how to work and to check themselves, as one HTML file.
+
+    Parameters
+    ----------
+    question
+        The one that the example checks.
+
+    Raises
+    ------
+    UnknownLanguage
+        If the interface does not speak one of `languages`.
+    """
+    speakers = _speakers(languages)
+    style = _style(tuple(speaker.code for speaker in speakers))
+    return (
+        _environment()
+        .get_template("howto.html.jinja")
+        .render(
+            title=title,
+            course=course,
+            slug=slug,
+            question=question,
+            speakers=speakers,
+            style=style,
+            policy=_policy(style, None),
+        )
+    )
+
+
 def render_index(
     reports: Sequence[Report | StudentSummary],
     *,

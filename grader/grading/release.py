@@ -1,19 +1,43 @@
-"""Make the notebooks that students receive from the executable reference."""
+"""What students receive: notebooks made from the executable reference, data, and the check pack."""
 
 from __future__ import annotations
 
+import io
 import json
+import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import nbformat
 from nbformat import NotebookNode
 
 from grader.course.assignment import Assignment
 from grader.course.course import Course
+from grader.feedback import render_howto
 from grader.grading.files import write_whole
+from grader.grading.pack import SUFFIX, pack_bytes
+from grader.grading.recording import ReleaseRefused, make_pack
+from grader.grading.submission import RELEASED
 from grader.notebook import to_notebook
+
+HOWTO = "HOWTO.html"
+LARGEST_DATA = 20 << 20
+"""Bytes of all data files of a release together."""
+
+
+class Released(msgspec.Struct, frozen=True):
+    """What was written.
+
+    Attributes
+    ----------
+    postponed
+        Public checks that students cannot make themselves, each with the reason and the remedy.
+    """
+
+    paths: list[Path]
+    postponed: dict[str, str]
 
 
 def reference_path(assignment: Assignment) -> Path:
@@ -51,21 +75,58 @@ def skeleton(assignment: Assignment, language: str, languages: Sequence[str]) ->
     """The notebook that students receive in one language."""
     path = reference_path(assignment)
     text = path.read_text(encoding="utf-8")
-    return to_notebook(text, language=language, languages=languages, file=path.name)
+    return to_notebook(
+        text, language=language, languages=languages, assignment=assignment.slug, file=path.name
+    )
 
 
-def write_skeletons(course: Course, assignment: Assignment) -> list[Path]:
-    """Write a skeleton in each language of the course and return their paths.
+def release(course: Course, assignment: Assignment, out: Path) -> Released:
+    """Write the skeletons, and the archive that students receive.
 
     Raises
     ------
-    ReleaseError
-        If the reference cannot be released.
+    ReleaseError, ReleaseRefused
+        If the reference cannot be released; then nothing is written.
     """
-    written = []
-    for language in course.languages:
-        notebook = skeleton(assignment, language, course.languages)
-        path = skeleton_path(assignment, language)
-        write_whole(path, nbformat.writes(notebook).encode() + b"\n")
-        written.append(path)
-    return written
+    notebooks = {
+        skeleton_path(assignment, language): skeleton(assignment, language, course.languages)
+        for language in course.languages
+    }
+    written = {path: nbformat.writes(nb).encode() + b"\n" for path, nb in notebooks.items()}
+    made = make_pack(course, assignment, solution(assignment, course.languages))
+    question = next((check.question for check in made.pack.checks), assignment.questions[0].id)
+    page = render_howto(
+        assignment.title, course.title, assignment.slug, question, languages=course.languages
+    )
+    members = {path.name: data for path, data in written.items()}
+    members |= {f"{assignment.slug}{SUFFIX}": pack_bytes(made.pack), HOWTO: page.encode()}
+    data = made.pack.data
+    if sum(map(len, data.values())) > LARGEST_DATA:
+        raise ReleaseRefused(
+            f"assignments/{assignment.slug}/{RELEASED} holds more than {LARGEST_DATA >> 20} MB: "
+            "let the notebook fetch what is large"
+        )
+    if taken := sorted(members.keys() & data.keys()):
+        raise ReleaseRefused(
+            f"assignments/{assignment.slug}/{RELEASED}/{taken[0]} is called like a file of the "
+            "release itself: rename it"
+        )
+    members |= data
+    archive = out / f"{assignment.slug}.zip"
+    out.mkdir(parents=True, exist_ok=True)
+    write_whole(archive, _zipped(assignment.slug, members))
+    for path, content in written.items():
+        write_whole(path, content)
+    return Released([*written, archive], made.postponed)
+
+
+def _zipped(folder: str, members: Mapping[str, bytes]) -> bytes:
+    """Return an archive of one folder; the same bytes for the same members."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, data in sorted(members.items()):
+            entry = zipfile.ZipInfo(f"{folder}/{name}")
+            entry.compress_type = zipfile.ZIP_DEFLATED
+            entry.external_attr = 0o644 << 16
+            archive.writestr(entry, data)
+    return buffer.getvalue()

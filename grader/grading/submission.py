@@ -53,6 +53,8 @@ from grader.secrets import redact
 
 SEED = 0
 """Seed of Python, numpy and torch before the first cell of every notebook."""
+RELEASED = "files"
+"""Folder of an assignment whose files lie beside the notebook, when it is released and when it runs."""
 SHOWN_OUTPUT = 4_000
 """Characters of one output that a report keeps."""
 SHOWN_IMAGE = 200_000
@@ -118,6 +120,7 @@ class Grader:
         self._late = late or (lambda student: None)
         self._zygote = zygote
         self._sources = _hash_of_sources(self.assignment)
+        self._released = released_files(self.assignment)
         self._forking = 0.0
         self._networks = _asks_for_networks(self.assignment)
 
@@ -275,7 +278,8 @@ class Grader:
 
     def _started_kernel(self, found: Found, warm: Sequence[str]) -> Kernel:
         limits = self.assignment.limits
-        files = {PurePosixPath(file.name): file.data for file in found.files}
+        files = {PurePosixPath(name): data for name, data in self._released.items()}
+        files |= {PurePosixPath(file.name): file.data for file in found.files}
         if self._kernel == "cold":
             return ColdKernel(
                 process_limits(limits),
@@ -394,11 +398,18 @@ def _hash_of_sources(assignment: Assignment) -> dict[str, str]:
     for path in sorted(assignment.folder.glob("*")):
         if path.suffix in (".py", ".toml"):
             checks.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
+    hashes = {"checks": checks.hexdigest()}
     reference = assignment.root / "reference" / f"{assignment.slug}.py"
-    return {
-        "checks": checks.hexdigest(),
-        "reference": hashlib.sha256(reference.read_bytes()).hexdigest(),
-    }
+    if reference.is_file():  # students who check themselves have none
+        hashes["reference"] = hashlib.sha256(reference.read_bytes()).hexdigest()
+    return hashes
+
+
+def released_files(assignment: Assignment) -> dict[str, bytes]:
+    """Return the data files that go out with the notebook, by relative path."""
+    folder = assignment.folder / RELEASED
+    paths = sorted(path for path in folder.rglob("*") if path.is_file())
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in paths}
 
 
 _NUMBERS = frozenset({int, float, bool, type(None)})

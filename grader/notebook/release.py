@@ -76,6 +76,7 @@ def to_notebook(
     solution: bool = False,
     languages: Sequence[str] = LANGUAGES,
     outputs: Mapping[str, Sequence[Mapping[str, Any]]] | None = None,
+    assignment: str | None = None,
     file: str = "reference",
 ) -> NotebookNode:
     """Make a notebook from the reference.
@@ -96,6 +97,8 @@ def to_notebook(
         The languages that every answer must be written in.
     outputs
         Saved outputs by cell name, put into the solved notebook.
+    assignment
+        Slug that the notebook's metadata names, so that its check pack is found.
     file
         How errors call the reference.
 
@@ -139,7 +142,8 @@ def to_notebook(
             "metadata": {
                 "kernelspec": _KERNEL,
                 "language_info": {"name": "python"},
-                "karnameh": {"language": language, "solution": solution},
+                "karnameh": {"language": language, "solution": solution}
+                | ({"assignment": assignment} if assignment else {}),
             },
             "nbformat": 4,
             "nbformat_minor": 5,

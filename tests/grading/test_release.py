@@ -1,0 +1,117 @@
+"""``grader release`` and the check pack: what students receive, and what they do with it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import nbformat
+import pytest
+
+from grader.checks.replay import Concealed, NotRecorded, Recorded, Replay
+from grader.course.assignment import read_assignment
+from grader.course.course import read_course
+from grader.grading.pack import Pack, read_pack
+from grader.grading.release import Released, release, solution
+from tests.grading.conftest import WARMUP
+
+GRADER = [sys.executable, "-m", "grader.cli"]
+VALUES = b"first,second\n0.5,1.5\n"
+
+
+class Handout:
+    """The warm-up assignment as students receive it: released once, unpacked in an empty folder."""
+
+    def __init__(self, folder: Path) -> None:
+        root = folder / "course"
+        shutil.copytree(WARMUP, root, ignore=shutil.ignore_patterns("__pycache__"))
+        data = root / "assignments" / "warmup" / "files" / "data"
+        data.mkdir(parents=True)
+        (data / "values.csv").write_bytes(VALUES)
+        self.course = read_course(root)
+        self.assignment = read_assignment(self.course, "warmup")
+        self.released: Released = release(self.course, self.assignment, folder / "out")
+        self.archive = self.released.paths[-1]
+        with zipfile.ZipFile(self.archive) as archive:
+            archive.extractall(folder / "home")
+        self.folder = folder / "home" / "warmup"
+        shutil.rmtree(root)  # no course is around
+        self.pack: Pack = read_pack(self.folder / "warmup.pack")
+
+
+@pytest.fixture(scope="module")
+def handout(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Handout]:
+    return Handout(tmp_path_factory.mktemp("release"))
+
+
+def solved(**replacements: str) -> nbformat.NotebookNode:
+    """The solved notebook, with whole cells replaced by name."""
+    course = read_course(WARMUP)
+    notebook = solution(read_assignment(course, "warmup"), course.languages)
+    for cell in notebook.cells:
+        name = cell.metadata.get("karnameh", {}).get("name")
+        if cell.cell_type == "code" and name in replacements:
+            cell.source = replacements[name]
+    return notebook
+
+
+def check(folder: Path, *arguments: str, network: bool = False) -> subprocess.CompletedProcess[str]:
+    """Run ``grader check`` in `folder`, in a network that holds nothing."""
+    offline = ["bwrap", "--dev-bind", "/", "/", "--unshare-net", "--chdir", str(folder)]
+    environment = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
+    return subprocess.run(
+        [*([] if network else offline), *GRADER, "check", *arguments],
+        cwd=folder, env=environment, capture_output=True, text=True, timeout=120, check=False,
+    )  # fmt: skip
+
+
+def test_the_archive_holds_notebooks_data_pack_and_a_page_that_tells_how(handout: Handout) -> None:
+    found = {p.relative_to(handout.folder).as_posix() for p in handout.folder.rglob("*.*")}
+    assert found == {
+        "warmup.fa.ipynb", "warmup.en.ipynb", "warmup.pack", "HOWTO.html", "data/values.csv",
+    }  # fmt: skip
+    assert (handout.folder / "data" / "values.csv").read_bytes() == VALUES
+    page = (handout.folder / "HOWTO.html").read_text("utf-8")
+    assert "grader check warmup.en.ipynb" in page
+    assert "این بسته" in page
+
+
+def test_a_check_that_cannot_be_recorded_waits_and_its_author_is_told_why(handout: Handout) -> None:
+    assert list(handout.released.postponed) == ["test_network"]
+    assert "reference.Net" in handout.released.postponed["test_network"]
+    modes = {check.id: check.mode for check in handout.pack.checks}
+    assert "test_network" not in modes
+    assert modes["test_row_sums"] == "replay"
+    assert not any("test_network" in text for text in handout.pack.files.values())
+
+
+def test_right_work_passes_from_the_archive_alone_with_the_network_off(handout: Handout) -> None:
+    values = "total = row_sums(M)\nscaled = scale(total, 2.0)\nopen('data/values.csv').read()"
+    nbformat.write(solved(values=values), handout.folder / "mine.ipynb")
+    done = check(handout.folder, "mine.ipynb", "--language", "en")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "Sum of the rows  4 of 4  Correct" in done.stdout
+    assert "checked at grading" in done.stdout or "made at grading" in done.stdout
+
+
+def test_a_value_that_was_never_recorded_is_left_to_the_grading(handout: Handout) -> None:
+    replay = Replay(handout.pack.reference)
+    with pytest.raises(NotRecorded):
+        replay.row_sums([[1.0, 2.0]])
+    with pytest.raises(NotRecorded):
+        _ = replay.anything_else
+
+
+def test_what_is_concealed_can_be_computed_with_and_never_seen() -> None:
+    replay = Replay(Recorded(values={"answer": b""}))
+    replay.concealing = True
+    made = replay.anything(3)[0] + 2 * replay.answer
+    assert isinstance(made, Concealed)
+    for look in (bool, float, str, repr, list, len):
+        with pytest.raises(NotRecorded):
+            look(made)
