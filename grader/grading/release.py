@@ -80,6 +80,28 @@ def skeleton(assignment: Assignment, language: str, languages: Sequence[str]) ->
     )
 
 
+def write_skeletons(course: Course, assignment: Assignment) -> list[Path]:
+    """Write a skeleton in each language of the course, and nothing else; return their paths.
+
+    Raises
+    ------
+    ReleaseError
+        If the reference cannot be released.
+    """
+    written = _skeletons(course, assignment)
+    for path, content in written.items():
+        write_whole(path, content)
+    return list(written)
+
+
+def _skeletons(course: Course, assignment: Assignment) -> dict[Path, bytes]:
+    notebooks = {
+        skeleton_path(assignment, language): skeleton(assignment, language, course.languages)
+        for language in course.languages
+    }
+    return {path: nbformat.writes(nb).encode() + b"\n" for path, nb in notebooks.items()}
+
+
 def release(course: Course, assignment: Assignment, out: Path) -> Released:
     """Write the skeletons, and the archive that students receive.
 
@@ -88,11 +110,7 @@ def release(course: Course, assignment: Assignment, out: Path) -> Released:
     ReleaseError, ReleaseRefused
         If the reference cannot be released; then nothing is written.
     """
-    notebooks = {
-        skeleton_path(assignment, language): skeleton(assignment, language, course.languages)
-        for language in course.languages
-    }
-    written = {path: nbformat.writes(nb).encode() + b"\n" for path, nb in notebooks.items()}
+    written = _skeletons(course, assignment)
     made = make_pack(course, assignment, solution(assignment, course.languages))
     question = next((check.question for check in made.pack.checks), assignment.questions[0].id)
     page = render_howto(
