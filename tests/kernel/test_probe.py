@@ -313,6 +313,17 @@ def test_every_probe_draws_the_same_random_numbers(execute: Execute) -> None:
     assert len(drawn) == 1
 
 
+def test_a_notebook_that_computed_on_several_threads_can_be_asked(execute: Execute) -> None:
+    """A fork loses the other threads of OpenMP's pool, which would be waited for for ever."""
+    run = execute(
+        "import torch\ntorch.set_num_threads(2)\nx = torch.ones(512, 512)",
+        "def total(): return float((x @ x).sqrt().sum())\ntotal()",
+        probe_seconds=2,
+    )
+    with run.probe() as probe:
+        assert probe.call("total") == pytest.approx(512.0**2.5, rel=1e-4)
+
+
 def test_what_a_call_starts_ends_with_its_probe(execute: Execute) -> None:
     run = execute(
         "import os, subprocess, time\nkept = subprocess.Popen(['sleep', '1000'])\n"

@@ -18,7 +18,7 @@ import msgspec
 
 from . import agent, confine
 from .budget import OUTPUTS, Budget
-from .shell import prepare, refuse_input, seed_everything
+from .shell import compute_alone, prepare, refuse_input, seed_everything
 from .zygote import import_libraries, warm_networks
 
 CHANNEL = "/channel"
@@ -106,6 +106,7 @@ def fork_probe(shell: Any, path: str) -> None:
         return
     try:
         gc.disable()
+        compute_alone()
         with socket.socket(socket.AF_UNIX) as channel:
             channel.connect(path)
             agent.serve(

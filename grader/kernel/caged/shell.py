@@ -285,6 +285,16 @@ def seed_everything(seed: int) -> None:
         seeder(seed)
 
 
+def compute_alone() -> None:
+    """Have torch compute on the calling thread, in a fork of a notebook that used several.
+
+    A fork loses the pool's other threads; OpenMP would wait for them for ever.
+    """
+    if (torch := sys.modules.get("torch")) is not None:
+        with contextlib.suppress(Exception):  # whatever the notebook put in its place
+            torch.set_num_threads(1)
+
+
 def hold_signals() -> set[Any]:
     """Hold every signal back, and return which were held back before.
 

@@ -27,7 +27,13 @@ import msgspec
 
 from . import agent, confine
 from .frames import Closed, receive_frame, send_frame
-from .shell import CapturedDescriptors, CellRunner, make_shell, seed_everything
+from .shell import (
+    CapturedDescriptors,
+    CellRunner,
+    compute_alone,
+    make_shell,
+    seed_everything,
+)
 
 ORDER_BYTES = 1 << 20
 _encode = msgspec.msgpack.Encoder().encode
@@ -225,6 +231,7 @@ def _fork_probe(
         return
     runner.close()
     gc.disable()
+    compute_alone()
     shell = runner.shell
     with socket.socket(fileno=descriptors[0]) as channel:
         signal.pthread_sigmask(signal.SIG_SETMASK, runner.mask)
