@@ -53,6 +53,15 @@ lint: $(READY) ## check formatting, style, types and the layers
 	.venv/bin/mypy
 	.venv/bin/lint-imports --no-logo
 
+.PHONY: audit
+audit: $(READY) cage ## prove the checks of every assignment, or one: make audit ASSIGNMENT=slug; figures go to docs/audit.md
+	@status=0
+	.venv/bin/grader audit $${ASSIGNMENT:+"$$ASSIGNMENT"} $(ARGS) || status=$$?
+	if (( status < 2 )); then
+	    .venv/bin/python -m bench.audits
+	fi
+	exit $$status
+
 .PHONY: bench
 bench: $(READY) cage ## measure what grading costs beyond the student's own cells
 	@exec .venv/bin/python bench/overhead.py $(ARGS)

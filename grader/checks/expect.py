@@ -29,6 +29,7 @@ from grader.checks.outcome import (
 )
 from grader.checks.replay import NotRecorded, conceals
 from grader.checks.student import Student
+from grader.checks.subject import Comparing, Watch
 from grader.course.feedback import Feedback
 from grader.course.messages import say
 from grader.report import Text
@@ -40,7 +41,9 @@ Known = Mapping[str, Any] | Callable[[], Mapping[str, Any]]
 class Expectation:
     """What is expected of one answer."""
 
-    def __init__(self, answer: Any, record: Record, texts: Feedback) -> None:
+    def __init__(
+        self, answer: Any, record: Record, texts: Feedback, watch: Watch | None = None
+    ) -> None:
         if isinstance(answer, Answer):
             self.name, self.value = answer.name, answer.value
             if record.cell is None:
@@ -51,6 +54,7 @@ class Expectation:
             self.name = record.asked.split("(")[0]
         self._record = record
         self._texts = texts
+        self._watch = watch
 
     # -- values -------------------------------------------------------------------
 
@@ -77,6 +81,7 @@ class Expectation:
         follow_through
             What would be right given the student's own earlier step; None where nothing follows.
         """
+        self._watched(expected, misconceptions, alternatives, atol, rtol)
         try:
             answered = answers.read_array(self.value)
         except answers.Unreadable as error:
@@ -91,7 +96,7 @@ class Expectation:
         if comparison.ok:
             self._ask_for_all(misconceptions, alternatives)
             return
-        for note, value in _known(alternatives):
+        for note, value in known_values(alternatives):
             if compare_close(answered, _array(value), atol, rtol).ok:
                 self._note(note)
                 return
@@ -106,7 +111,7 @@ class Expectation:
         evidence = self._evidence(
             evidence_of(comparison, answered, wanted, hidden=self._record.hidden)
         )
-        for misconception, value in _known(misconceptions):
+        for misconception, value in known_values(misconceptions):
             if compare_close(answered, _array(value), atol, rtol).ok:
                 self._misconception(misconception, evidence)
         raise Failed(self._difference(comparison, answered, wanted), evidence)
@@ -119,20 +124,21 @@ class Expectation:
         alternatives: Known | None = None,
     ) -> None:
         """Expect exactly `expected`: integers, texts, truth values, nested lists of them."""
+        self._watched(expected, misconceptions, alternatives)
         if self._judged_unseen(expected):
             return
         comparison = compare_equal(self.value, expected)
         if comparison.ok:
             self._ask_for_all(misconceptions, alternatives)
             return
-        for note, value in _known(alternatives):
+        for note, value in known_values(alternatives):
             if compare_equal(self.value, value).ok:
                 self._note(note)
                 return
         evidence = self._evidence(
             evidence_of(comparison, self.value, expected, hidden=self._record.hidden)
         )
-        for misconception, value in _known(misconceptions):
+        for misconception, value in known_values(misconceptions):
             if compare_equal(self.value, value).ok:
                 self._misconception(misconception, evidence)
         raise Failed(say("wrong-equal", name=self.name, answered=_brief(self.value)), evidence)
@@ -145,6 +151,7 @@ class Expectation:
         misconceptions: Mapping[str, str] | None = None,
     ) -> None:
         """Expect the option `expected`; the answer was read with ``kind="choice"``."""
+        self._watched(expected, misconceptions)
         if options and self.value not in options:
             try:
                 self.value = answers.read_choice(self.value, options)
@@ -246,9 +253,31 @@ class Expectation:
         """Have every known value made that a right answer does not need, while a pack is made."""
         if self._record.wanted is not None:
             for values in known:
-                list(_known(values))
+                list(known_values(values))
 
     # -- how it ends ----------------------------------------------------------------
+
+    def _watched(
+        self,
+        expected: Any,
+        misconceptions: Known | None,
+        alternatives: Known | None = None,
+        atol: float | None = None,
+        rtol: float | None = None,
+    ) -> None:
+        """Show the comparison to whoever audits the check, and judge what they put in its place."""
+        if self._watch is not None:
+            self.value = self._watch(
+                Comparing(
+                    name=self.name,
+                    answered=self.value,
+                    expected=expected if atol is None else _array(expected),
+                    atol=atol,
+                    rtol=rtol,
+                    misconceptions=misconceptions,
+                    alternatives=alternatives,
+                )
+            )
 
     def _evidence(self, evidence: dict[str, Any]) -> dict[str, Any]:
         if self._record.asked is not None:
@@ -327,7 +356,8 @@ def _made(value: Any) -> Any:
     return value() if inspect.isroutine(value) or isinstance(value, functools.partial) else value
 
 
-def _known(values: Known | None) -> Iterator[tuple[str, Any]]:
+def known_values(values: Known | None) -> Iterator[tuple[str, Any]]:
+    """Yield the values of a mapping by their ids, made where functions make them."""
     for name, value in (_made(values) or {}).items():
         yield name, _made(value)
 
@@ -352,9 +382,10 @@ class Expect:
     def __init__(self, student: Student) -> None:
         self._record = student.record
         self._texts = student.subject.texts
+        self._watch = student.subject.watch
 
     def __call__(self, answer: Any) -> Expectation:
-        return Expectation(answer, self._record, self._texts)
+        return Expectation(answer, self._record, self._texts, self._watch)
 
     def misconception(self, name: str, **evidence: Any) -> NoReturn:
         """Fail with the misconception `name`, at its credit."""

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cached_property
 from typing import Any
 
+import msgspec
 import numpy as np
 from nbformat import NotebookNode
 
@@ -19,6 +20,26 @@ from grader.kernel.caged.wire import Description
 from grader.kernel.probe import Died, Probe, Raised, Refused, TimedOut
 from grader.kernel.run import Run
 from grader.notebook.facts import Facts
+
+
+class Comparing(msgspec.Struct, frozen=True, kw_only=True):
+    """A comparison that is about to be made, as the check asks for it.
+
+    ``atol`` and ``rtol`` are None where it is exact; ``misconceptions`` and ``alternatives`` hold
+    values, or functions that make them.
+    """
+
+    name: str
+    answered: Any
+    expected: Any
+    atol: float | None = None
+    rtol: float | None = None
+    misconceptions: Any = None
+    alternatives: Any = None
+
+
+Watch = Callable[[Comparing], Any]
+"""Takes a comparison and returns the answer to judge."""
 
 
 class Subject:
@@ -37,6 +58,8 @@ class Subject:
     ----------
     silent
         Whether that process did not even tell which variables there are.
+    watch
+        Sees every comparison before it is made, and may have another answer judged; None: nobody.
     """
 
     def __init__(
@@ -48,6 +71,7 @@ class Subject:
         self.run = run
         self.forks = Forks(run.probe)
         self.silent = False
+        self.watch: Watch | None = None
 
     @property
     def texts(self) -> Feedback:

@@ -10,6 +10,7 @@ import sys
 
 import typer
 
+from grader.cli.audit import audit
 from grader.cli.check import check
 from grader.cli.console import Stop
 from grader.cli.diff import diff
@@ -39,6 +40,7 @@ COMMANDS = (
     doctor,
     new,
     release,
+    audit,
     similar,
     export,
     gallery,

@@ -14,6 +14,7 @@ from grader.feedback.gradebook import write_gradebook
 from grader.feedback.html import (
     AlikePair,
     Side,
+    render_audit,
     render_card,
     render_howto,
     render_index,
@@ -30,6 +31,7 @@ __all__ = [
     "UnknownLanguage",
     "checked_line",
     "class_table",
+    "render_audit",
     "render_card",
     "render_gallery",
     "render_howto",

@@ -30,6 +30,7 @@ from markupsafe import Markup
 from grader import __version__
 from grader.course.texts import LANGUAGES
 from grader.feedback import evidence, pictures, source
+from grader.feedback.audit import ENOUGH, Audit
 from grader.feedback.card import Card, Occasion
 from grader.feedback.class_summary import (
     ClassSummary,
@@ -275,6 +276,23 @@ def render_howto(
             course=course,
             slug=slug,
             question=question,
+            speakers=speakers,
+            style=style,
+            policy=_policy(style, None),
+        )
+    )
+
+
+def render_audit(audit: Audit) -> str:
+    """Return the page of an audit of an assignment's checks, as one HTML file, in English."""
+    speakers = _speakers(["en"])
+    style = _style(("en",))
+    return (
+        _environment()
+        .get_template("audit.html.jinja")
+        .render(
+            audit=audit,
+            enough=ENOUGH,
             speakers=speakers,
             style=style,
             policy=_policy(style, None),

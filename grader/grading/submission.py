@@ -6,6 +6,7 @@ import hashlib
 import time
 import zlib
 from collections.abc import Callable, Container, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from decimal import Decimal
 from pathlib import Path, PurePosixPath
 from typing import Any, Self
@@ -18,7 +19,7 @@ from grader import __version__
 from grader.checks.scoring import Judged, Marks, percent_of, score_assignment
 from grader.checks.session import Judge, Trouble
 from grader.checks.subject import Subject
-from grader.course.assignment import Assignment
+from grader.course.assignment import Assignment, Limits
 from grader.course.messages import say
 from grader.grading import notices
 from grader.grading.kept import again, keep, unpacked
@@ -113,7 +114,7 @@ class Grader:
         zygote: Zygote | None = None,
     ) -> None:
         self.assignment: Assignment = judge.assignment
-        self._judge = judge
+        self.judge = judge
         self._kernel = kernel
         self._caged = caged
         self._marks = marks or (lambda student: {})
@@ -170,9 +171,7 @@ class Grader:
             return self._without_run(
                 student, found.name, notices_, started, "missing", "no-notebook"
             )
-        warm = ["networks"] if self._networks else []
-        if _draws(submission.notebook):
-            warm.append("figures")
+        warm = self._warm_for(submission.notebook)
         running = time.perf_counter()
         self._forking = 0.0
         run = run_notebook(
@@ -185,7 +184,7 @@ class Grader:
             answers: dict[bytes, bytes] = {}
             run.turns = lambda shared: Turn(answers, shared=shared)
             subject = Subject(self.assignment, student, submission.notebook, run)
-            judged, troubles = self._judge.judge(subject)
+            judged, troubles = self.judge.judge(subject)
             judged_seconds = time.perf_counter() - judging
             allowed = Allowance(self.assignment.limits.judging_seconds).wall
             probing = min(judged_seconds, allowed - run.judging.wall)
@@ -222,6 +221,24 @@ class Grader:
         }
         return Graded(clean, troubles, kept, stages)
 
+    @contextmanager
+    def opened(
+        self, student: str, path: Path, *, seed: int = SEED, limits: Limits | None = None
+    ) -> Iterator[Subject]:
+        """Run a hand-in and lend it with its live process, for whoever chooses what to ask.
+
+        Raises
+        ------
+        Unreadable
+            If there is no notebook, or it cannot be read.
+        """
+        limits = limits or self.assignment.limits
+        found = find_notebook(path, self.assignment.slug)
+        notebook = read_notebook(found.notebook).notebook
+        warm = self._warm_for(notebook)
+        with run_notebook(notebook, lambda: self._start_kernel(found, warm, seed), limits) as run:
+            yield Subject(self.assignment, student, notebook, run)
+
     def regrade(
         self, student: str, path: Path, data: bytes, earlier: Report, functions: Container[str]
     ) -> Graded:
@@ -238,11 +255,11 @@ class Grader:
         run = kept.run(submission.notebook, self.assignment.limits)
         subject = Subject(self.assignment, student, submission.notebook, run)
         try:
-            judged, troubles = self._judge.judge(subject, functions)
+            judged, troubles = self.judge.judge(subject, functions)
         except NotAsked:
             return self.grade(student, path)
         unsure = run.shared and any(each.verdict != "passed" for each in judged)
-        merged = self._judge.merged(kept.judged, judged)
+        merged = self.judge.merged(kept.judged, judged)
         if run.missed or unsure or merged is None:
             return self.grade(student, path)
         seconds = replace(earlier.seconds, total=round(time.perf_counter() - started, 4))
@@ -269,14 +286,21 @@ class Grader:
         )
         return Graded(graded.report, [Trouble("run", reason)])
 
-    def _start_kernel(self, found: Found, warm: Sequence[str]) -> Kernel:
+    def _warm_for(self, notebook: NotebookNode) -> list[str]:
+        """What the zygote should have ready for this notebook and the checks."""
+        warm = ["networks"] if self._networks else []
+        if _draws(notebook):
+            warm.append("figures")
+        return warm
+
+    def _start_kernel(self, found: Found, warm: Sequence[str], seed: int = SEED) -> Kernel:
         started = time.perf_counter()
         try:
-            return self._started_kernel(found, warm)
+            return self._started_kernel(found, warm, seed)
         finally:
             self._forking += time.perf_counter() - started
 
-    def _started_kernel(self, found: Found, warm: Sequence[str]) -> Kernel:
+    def _started_kernel(self, found: Found, warm: Sequence[str], seed: int) -> Kernel:
         limits = self.assignment.limits
         files = {PurePosixPath(name): data for name, data in self._released.items()}
         files |= {PurePosixPath(file.name): file.data for file in found.files}
@@ -284,7 +308,7 @@ class Grader:
             return ColdKernel(
                 process_limits(limits),
                 files=files,
-                seed=SEED,
+                seed=seed,
                 output_bytes=limits.output_kb << 10,
                 message_bytes=limits.message_mb << 20,
                 caged=self._caged,
@@ -294,7 +318,7 @@ class Grader:
         child = self._zygote.start_child(
             process_limits(limits),
             files=files,
-            seed=SEED,
+            seed=seed,
             output_bytes=limits.output_kb << 10,
             message_bytes=limits.message_mb << 20,
             warm=warm,
@@ -310,7 +334,7 @@ class Grader:
         verdict: Verdict,
         message: str,
     ) -> Graded:
-        judged, troubles = self._judge.without_answers(verdict, say(message))
+        judged, troubles = self.judge.without_answers(verdict, say(message))
         total = round(time.perf_counter() - started, 4)
         report = self._report(
             student,

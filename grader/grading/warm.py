@@ -14,7 +14,7 @@ import threading
 from collections.abc import Callable, Container
 from concurrent.futures import Future
 from pathlib import Path
-from typing import Self
+from typing import Any, Self, TypeVar
 
 from grader.checks.scoring import Marks
 from grader.checks.session import Judge, run_session
@@ -26,7 +26,8 @@ from grader.report import Late, Report
 
 _GROWTH = 1.5
 """How many times as many objects as at the start there may be before they are collected."""
-_Work = Callable[[Grader], Graded]
+_Work = Callable[[Grader], Any]
+T = TypeVar("T")
 
 
 def settle() -> None:
@@ -64,7 +65,7 @@ class WarmGrader:
         self._early = early and kernel == "forked"
         self._assignment = assignment
         self._options = (kernel, caged, marks, late)
-        self._tasks: queue.SimpleQueue[tuple[_Work, Future[Graded]] | None] = queue.SimpleQueue()
+        self._tasks: queue.SimpleQueue[tuple[_Work, Future[Any]] | None] = queue.SimpleQueue()
         self._collected = threading.Event()
         self._thread = threading.Thread(target=self._hold, name="grading", daemon=True)
         self._thread.start()
@@ -115,20 +116,21 @@ class WarmGrader:
         CourseError, BrokenChecks, BrokenReference, NoCage, ZygoteError
             What concerns every hand-in; nothing that one of them holds.
         """
-        return self._do(lambda grader: grader.grade(student, path))
+        return self.do(lambda grader: grader.grade(student, path))
 
     def regrade(
         self, student: str, path: Path, kept: bytes, earlier: Report, functions: Container[str]
     ) -> Graded:
         """Judge the named check functions of one hand-in again, from what was kept of it."""
-        return self._do(lambda grader: grader.regrade(student, path, kept, earlier, functions))
+        return self.do(lambda grader: grader.regrade(student, path, kept, earlier, functions))
 
     def lost(self, student: str, path: Path, reason: str) -> Graded:
         """Report a hand-in that could not be graded for `reason`."""
-        return self._do(lambda grader: grader.lost(student, path, reason))
+        return self.do(lambda grader: grader.lost(student, path, reason))
 
-    def _do(self, work: _Work) -> Graded:
-        future: Future[Graded] = Future()
+    def do(self, work: Callable[[Grader], T]) -> T:
+        """Have the grader do anything else, where it is warm."""
+        future: Future[T] = Future()
         self._tasks.put((work, future))
         return future.result()
 

@@ -14,7 +14,7 @@ from grader.notebook.locate import DataFile, Found, find_notebook
 from grader.notebook.naming import assignment_of, storable
 from grader.notebook.pdf import pdf_text
 from grader.notebook.read import Submission, read_notebook
-from grader.notebook.release import ReleaseError, to_notebook
+from grader.notebook.release import ReleaseError, solution_rows, to_notebook
 from grader.notebook.secrets import secrets_left
 from grader.notebook.tree import Bounds
 
@@ -38,6 +38,7 @@ __all__ = [
     "prose_of",
     "read_notebook",
     "secrets_left",
+    "solution_rows",
     "storable",
     "survey",
     "to_notebook",

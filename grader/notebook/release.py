@@ -155,6 +155,33 @@ def to_notebook(
     return notebook
 
 
+def solution_rows(text: str, *, file: str = "reference") -> dict[str, list[range]]:
+    """Say which rows of the solved notebook's code cells are solution.
+
+    Returns
+    -------
+    dict
+        Ranges of rows, counted from 1, by the id of the cell in :func:`to_notebook`'s solved one.
+
+    Raises
+    ------
+    ReleaseError
+        If the reference is malformed.
+    """
+    cells = list(_cells(text, file))
+    _find_regions(cells, file)
+    found = {}
+    for index, cell in enumerate(cells):
+        # Each region before loses its two comments, and this one its first.
+        rows = [
+            range(region.begin - 2 * before + 1, region.end - 2 * before)
+            for before, region in enumerate(cell.regions)
+        ]
+        if rows:
+            found[_id(cell, index)] = rows
+    return found
+
+
 # ---------------------------------------------------------------- reading the reference
 
 
