@@ -30,4 +30,6 @@ def started(profile: Path, *arguments: str) -> Chrome:
     ):  # fmt: skip
         options.add_argument(argument)
     options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-    return Chrome(options=options, service=ChromeService(program("chromedriver")))
+    chrome = Chrome(options=options, service=ChromeService(program("chromedriver")))
+    chrome.set_script_timeout(600)  # axe is slow where much else runs
+    return chrome
