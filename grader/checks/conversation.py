@@ -6,6 +6,7 @@ wrong in it leaves as a verdict with evidence.
 
 from __future__ import annotations
 
+import builtins
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -65,7 +66,7 @@ class Conversation:
     def _raised(self, name: str, error: Raised, evidence: dict[str, Any]) -> Shortfall:
         if error.type == "NotImplementedError":
             return Missing(say("not-implemented", name=name), evidence)
-        if (what := self._lacking(error)) is not None:
+        if (what := self.lacking(error)) is not None:
             return Pending(say("environment-error", what=what), evidence)
         frames: list[dict[str, Any]] = []
         for frame in error.frames:
@@ -98,7 +99,7 @@ class Conversation:
             )
         return Failed(text, evidence)
 
-    def _lacking(self, error: Raised) -> str | None:
+    def lacking(self, error: Raised) -> str | None:
         """What the machine lacks that a call failed: itself, or the cell of a name that it uses."""
         text = f"{error.type}: {error.message}"
         if (name := undefined_in(text)) is not None:
@@ -218,14 +219,10 @@ class StudentFunction:
         self.found_by = found_by
         self.cell = cell
 
-    def _ask(
-        self,
-        args: tuple[Any, ...],
-        kwargs: Mapping[str, Any],
-        *,
-        keep: bool = False,
-        outline: bool = False,
-    ) -> Any:
+    def _asked(
+        self, args: tuple[Any, ...], kwargs: Mapping[str, Any]
+    ) -> tuple[dict[str, Any], list[tuple[str, ...]]]:
+        """Note the call as evidence; return its keyword arguments, and the names that some may have."""
         choices = [v.names for v in kwargs.values() if isinstance(v, OneOf)]
         given = {}
         for key, value in kwargs.items():
@@ -240,7 +237,18 @@ class StudentFunction:
             for place, value in enumerate(args)
             if isinstance(value, (np.ndarray, int, float, list, tuple))
         }
-        with self._conversation.probing(self.name, record.asked) as probe:
+        return given, choices
+
+    def _ask(
+        self,
+        args: tuple[Any, ...],
+        kwargs: Mapping[str, Any],
+        *,
+        keep: bool = False,
+        outline: bool = False,
+    ) -> Any:
+        given, choices = self._asked(args, kwargs)
+        with self._conversation.probing(self.name, self._conversation.record.asked) as probe:
             return probe.call(
                 self.target,
                 [to_wire(a) for a in args],
@@ -249,6 +257,32 @@ class StudentFunction:
                 keep=keep,
                 outline=outline,
             )
+
+    def raised(self, *args: Any, **kwargs: Any) -> type[BaseException] | None:
+        """Call it and return the type of the exception that it raises; None when it returns.
+
+        What is no exception of Python's own is told as ``Exception``.
+
+        Raises
+        ------
+        Missing
+            If it raises NotImplementedError.
+        Failed
+            If it does not end, kills its process, or takes other arguments.
+        """
+        given, choices = self._asked(args, kwargs)
+        with self._conversation.probing(self.name, self._conversation.record.asked) as probe:
+            try:
+                probe.call(
+                    self.target, [to_wire(a) for a in args], given, choices=choices, keep=True
+                )
+            except Raised as error:
+                if error.type == "NotImplementedError" or self._conversation.lacking(error):
+                    raise
+                found = getattr(builtins, error.type, None)
+                known = isinstance(found, type) and issubclass(found, BaseException)
+                return found if known else Exception
+        return None
 
     def __call__(self, *args: Any, **kwargs: Any) -> Answer:
         """Call it and return what it returns.

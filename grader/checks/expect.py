@@ -36,6 +36,8 @@ from grader.report import Text
 
 Known = Mapping[str, Any] | Callable[[], Mapping[str, Any]]
 """Values by the id of their text; the mapping and each value may be functions that make them."""
+Condition = bool | Callable[[], Any]
+"""A truth value, or a function that computes one from answers."""
 
 
 class Expectation:
@@ -213,9 +215,13 @@ class Expectation:
             say("out-of-range", name=self.name, answered=number, low=low, high=high), evidence
         )
 
-    def satisfies(self, condition: bool, text_id: str, **evidence: Any) -> None:
-        """Expect a property; where it fails, the misconception `text_id` explains it."""
-        if condition:
+    def satisfies(self, condition: Condition, text_id: str, **evidence: Any) -> None:
+        """Expect a property; where it fails, the misconception `text_id` explains it.
+
+        A `condition` that is a function is computed here: where the answer is of a kind that it
+        cannot be computed from, it does not hold.
+        """
+        if _holds(condition):
             return
         found: dict[str, Any] = {"kind": "property", **evidence}
         if self.value is not None and "answered" not in found and not self._record.hidden:
@@ -356,6 +362,15 @@ def _made(value: Any) -> Any:
     return value() if inspect.isroutine(value) or isinstance(value, functools.partial) else value
 
 
+def _holds(condition: Condition) -> bool:
+    if not inspect.isroutine(condition):
+        return bool(condition)
+    try:
+        return bool(condition())
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError):
+        return False  # an answer of another kind: None where a list was asked for
+
+
 def known_values(values: Known | None) -> Iterator[tuple[str, Any]]:
     """Yield the values of a mapping by their ids, made where functions make them."""
     for name, value in (_made(values) or {}).items():
@@ -394,9 +409,9 @@ class Expect:
             found.setdefault("asked", self._record.asked)
         raise misconception(self._texts, name, found)
 
-    def satisfies(self, condition: bool, text_id: str, **evidence: Any) -> None:
+    def satisfies(self, condition: Condition, text_id: str, **evidence: Any) -> None:
         """Expect a property of the whole answer; see :meth:`Expectation.satisfies`."""
-        if not condition:
+        if not _holds(condition):
             self.misconception(text_id, **evidence)
 
     def over_seeds(
