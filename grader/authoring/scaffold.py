@@ -60,10 +60,9 @@ def new_course(root: Path, slug: str, languages: Sequence[str]) -> list[Path]:
     NotPlaced
         If there is a course in `root`, or something of its files.
     """
-    calendar: Calendar = "jalali" if languages[0] == "fa" else "gregorian"
-    zone = "Asia/Tehran" if calendar == "jalali" else "UTC"
+    calendar, zone = customs(languages)
     made = {COURSE_FILE: course_file(slug, languages)}
-    made |= _assignment(slug, languages, calendar, ZoneInfo(zone))
+    made |= _assignment(slug, languages, calendar, zone)
     made |= _hand_in(slug, made[_reference(slug)], languages)
     return place(root, slug, made)
 
@@ -86,19 +85,24 @@ def read_languages(written: str) -> tuple[str, ...]:
     return languages
 
 
+def customs(languages: Sequence[str]) -> tuple[Calendar, ZoneInfo]:
+    """Return the calendar and the time zone that a new course in `languages` begins with."""
+    if languages[0] == "fa":
+        return "jalali", ZoneInfo("Asia/Tehran")
+    return "gregorian", ZoneInfo("UTC")
+
+
 def course_file(slug: str, languages: Sequence[str]) -> str:
     """Return course.toml of a new course with one assignment."""
-    first, second = "gregorian", "jalali"
-    if languages[0] == "fa":
-        first, second = second, first
+    calendar, zone = customs(languages)
     return _filled(
         "course.toml",
         languages,
         slug=slug,
         languages=json.dumps(list(languages)),
-        calendar=first,
-        other_calendar=second,
-        time_zone="Asia/Tehran" if first == "jalali" else "UTC",
+        calendar=calendar,
+        other_calendar="gregorian" if calendar == "jalali" else "jalali",
+        time_zone=str(zone),
     )
 
 

@@ -18,6 +18,7 @@ from grader.cli.doctor import doctor
 from grader.cli.export import export
 from grader.cli.gallery import gallery
 from grader.cli.grade import grade
+from grader.cli.imports import import_nbgrader
 from grader.cli.mark import app as mark
 from grader.cli.new import new
 from grader.cli.release import release
@@ -39,6 +40,7 @@ COMMANDS = (
     check,
     doctor,
     new,
+    import_nbgrader,
     release,
     audit,
     similar,
