@@ -162,7 +162,7 @@ def test_what_is_no_source_notebook_is_refused_with_the_remedy(tmp_path: Path) -
             read_nbgrader(path)
 
 
-def test_the_command_says_by_its_exit_code_whether_all_was_carried_over(tmp_path: Path) -> None:
+def test_the_command_says_by_its_exit_code_that_something_is_left_to_do(tmp_path: Path) -> None:
     path = saved(
         tmp_path / "Small sheet.ipynb",
         code("x = 3", grade_id="x", solution=True),
@@ -173,9 +173,10 @@ def test_the_command_says_by_its_exit_code_whether_all_was_carried_over(tmp_path
         command = [sys.executable, "-m", "grader.cli", "import-nbgrader", *map(str, arguments)]
         return subprocess.run(command, capture_output=True, text=True, check=False)
 
-    done = run(path, "--new-course", tmp_path / "course")
-    assert done.returncode == 0, done.stderr
+    done = run(path, "--new-course", tmp_path / "course", "--no-try")
+    assert done.returncode == 1, done.stderr
     assert "1 of 1 test carried over, with 1 of 1 assertion" in done.stdout
+    assert "were not tried" in done.stdout
     assert read_assignment(read_course(tmp_path / "course"), "small_sheet").points == 1
     wrong = run(path, "--new-course", tmp_path / "other", "--language", "de")
     assert wrong.returncode == 2
