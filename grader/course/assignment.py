@@ -94,6 +94,7 @@ class _AssignmentFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     hand_in_names: Names = ()
     resources: dict[str, Annotated[float, ruled(between(_TENTH, 1_048_576))]] = {}
     self_check: dict[str, SelfChecking] = {}
+    may_go_out: tuple[str, ...] = ()
     questions: Annotated[tuple[Question, ...], ruled(not_empty("question"))] = msgspec.field(
         name="question"
     )
@@ -118,6 +119,8 @@ class Assignment(msgspec.Struct, frozen=True, kw_only=True):
         What a worker of a cluster must have for it, as its workers announce it: ``GPU = 1``.
     self_check
         How students check themselves, by ``question/part`` or by the name of a check.
+    may_go_out
+        Lines of solutions or hidden checks that students may read in what they receive.
     rubric
         By ``question/part``, for every part of kind ``rubric``.
     texts
@@ -134,6 +137,7 @@ class Assignment(msgspec.Struct, frozen=True, kw_only=True):
     hand_in_names: tuple[str, ...] = ()
     resources: dict[str, float] = {}
     self_check: dict[str, SelfChecking] = {}
+    may_go_out: tuple[str, ...] = ()
     questions: tuple[Question, ...]
     rubric: Rubric
     texts: Feedback
@@ -230,6 +234,7 @@ def read_assignment(course: Course, slug: str) -> Assignment:
         hand_in_names=written.hand_in_names or course.hand_ins.names,
         resources=written.resources,
         self_check=written.self_check,
+        may_go_out=written.may_go_out,
         questions=written.questions,
         rubric=rubrics,
         texts=texts,

@@ -15,7 +15,7 @@ from datetime import datetime
 from decimal import Decimal
 from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
-from typing import Final
+from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -126,6 +126,19 @@ def pack_bytes(pack: Pack) -> bytes:
     return _MAGIC + zlib.compress(msgspec.msgpack.encode(pack, order="deterministic"), 9)
 
 
+def decoded(data: bytes) -> dict[str, Any]:
+    """Return what is written in a pack as plain data: what whoever takes it apart can read.
+
+    Its answers of the reference are not in it, which are there on purpose, nor its data files,
+    which lie beside it.
+    """
+    bare = msgspec.structs.replace(
+        _read(data, "the pack"), reference=Recorded(), hashes={}, data={}
+    )
+    plain: dict[str, Any] = msgspec.to_builtins(bare)
+    return plain
+
+
 def read_pack(path: Path) -> Pack:
     """Read a check pack.
 
@@ -138,6 +151,10 @@ def read_pack(path: Path) -> Pack:
         data = path.read_bytes()
     except OSError as error:
         raise BadPack(f"{path} cannot be read: {error}") from error
+    return _read(data, str(path))
+
+
+def _read(data: bytes, path: str) -> Pack:
     remedy = "download it again from where the assignment was published"
     if not data.startswith(_MAGIC):
         if data.startswith(_MAGIC[:-2]):

@@ -7,7 +7,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 import nbformat
@@ -29,7 +29,10 @@ from grader.grading.kept import Kept
 from grader.grading.kept import unpacked as unpacked_run
 from grader.grading.pack import Pack, PackedCheck, new_pack, unpacked
 from grader.grading.submission import Graded, Grader, released_files
+from grader.kernel.caged import wire
 from grader.kernel.transcript import NotAsked
+
+_VALUE_BYTES: Final = 64 << 20
 
 
 class ReleaseRefused(ValueError):
@@ -309,17 +312,16 @@ def _unlike(pack: Pack, recording: _Recording, solved: NotebookNode) -> dict[str
 
 def _secrets(recording: _Recording, modes: Mapping[str, SelfChecking]) -> list[tuple[str, Any]]:
     """Return what the reference answered to checks that are not replayed, and to no other."""
-    known = {
-        key
-        for function, mode in modes.items()
-        if mode == "replay"
-        for key, _ in recording.recorder.by_check.get(function, Recorded()).answers()
-    }
-    secrets = {
-        key: value
-        for function, recorded in recording.recorder.by_check.items()
-        if modes.get(function) != "replay"
-        for key, value in recorded.answers()
-        if key not in known
-    }
-    return [(f"reference.{key.partition(' ')[0]}", value) for key, value in secrets.items()]
+    known: set[bytes] = set()
+    secrets: dict[str, Any] = {}
+    for function, recorded in recording.recorder.by_check.items():
+        for key, value in recorded.answers():
+            if modes.get(function) == "replay":
+                known.add(wire.pack(value, _VALUE_BYTES))
+            else:
+                secrets[key] = value
+    return [
+        (key.partition(" ")[0], value)
+        for key, value in secrets.items()
+        if wire.pack(value, _VALUE_BYTES) not in known
+    ]

@@ -13,16 +13,19 @@ import msgspec
 import nbformat
 from nbformat import NotebookNode
 
-from grader.course.assignment import Assignment
+from grader.course.assignment import FILE, Assignment
 from grader.course.course import Course
 from grader.feedback import render_howto
 from grader.grading.files import write_whole
+from grader.grading.leaks import Secret, leaks
 from grader.grading.pack import SUFFIX, pack_bytes
 from grader.grading.recording import ReleaseRefused, make_pack
+from grader.grading.secrets import secrets_of
 from grader.grading.submission import RELEASED
 from grader.notebook import to_notebook
 
 HOWTO = "HOWTO.html"
+_SHOWN = 20
 LARGEST_DATA = 20 << 20
 """Bytes of all data files of a release together."""
 
@@ -130,12 +133,32 @@ def release(course: Course, assignment: Assignment, out: Path) -> Released:
             "release itself: rename it"
         )
     members |= data
+    packed = {check.function for check in made.pack.checks if check.mode != "grading"}
+    _refuse_leaks(assignment, members, secrets_of(course, assignment, packed, made.secrets))
     archive = out / f"{assignment.slug}.zip"
     out.mkdir(parents=True, exist_ok=True)
     write_whole(archive, _zipped(assignment.slug, members))
     for path, content in written.items():
         write_whole(path, content)
     return Released([*written, archive], made.postponed)
+
+
+def _refuse_leaks(
+    assignment: Assignment, members: Mapping[str, bytes], secrets: Sequence[Secret]
+) -> None:
+    found = leaks(members, secrets)
+    if not found:
+        return
+    lines = [f"{leak.place}: {leak.secret}" for leak in found[:_SHOWN]]
+    if len(found) > _SHOWN:
+        lines.append(f"and {len(found) - _SHOWN} more")
+    raise ReleaseRefused(
+        "students would find there what they must not:\n    "
+        + "\n    ".join(lines)
+        + "\ntake it out; a check that needs it can be left to the grading (self_check in "
+        f"assignments/{assignment.slug}/{FILE}), and a line that everybody writes can be let "
+        "through (may_go_out)"
+    )
 
 
 def _zipped(folder: str, members: Mapping[str, bytes]) -> bytes:

@@ -16,6 +16,7 @@ from grader.notebook.pdf import pdf_text
 from grader.notebook.read import Submission, read_notebook
 from grader.notebook.release import ReleaseError, solution_rows, to_notebook
 from grader.notebook.secrets import secrets_left
+from grader.notebook.solutions import regions_of
 from grader.notebook.tree import Bounds
 
 __all__ = [
@@ -37,6 +38,7 @@ __all__ = [
     "pdf_text",
     "prose_of",
     "read_notebook",
+    "regions_of",
     "secrets_left",
     "solution_rows",
     "storable",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import shutil
 import subprocess
@@ -11,11 +12,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import nbformat
+import numpy as np
 import pytest
 
 from grader.checks.replay import Concealed, NotRecorded, Recorded, Replay
 from grader.course.assignment import read_assignment
 from grader.course.course import read_course
+from grader.grading.leaks import code_secrets, leaks, value_secrets
 from grader.grading.pack import Pack, read_pack
 from grader.grading.release import Released, release, solution
 from tests.grading.conftest import WARMUP
@@ -115,3 +118,83 @@ def test_what_is_concealed_can_be_computed_with_and_never_seen() -> None:
     for look in (bool, float, str, repr, list, len):
         with pytest.raises(NotRecorded):
             look(made)
+
+
+SOLUTION = "M.sum(axis=1)"
+
+
+def refused(course: Path) -> str:
+    """What ``grader release`` says when it refuses, with exit code 2 and nothing written."""
+    skeletons = course / "assignments" / "warmup"
+    done = subprocess.run(
+        [*GRADER, "release", "warmup", "--course", str(course), "--out", str(course / "out")],
+        capture_output=True, text=True, timeout=120, check=False,
+    )  # fmt: skip
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert not (course / "out").exists()
+    assert not list(skeletons.glob("*.ipynb"))
+    return " ".join(done.stderr.split())
+
+
+def test_a_release_is_refused_for_all_that_students_must_not_find(course: Path) -> None:
+    """A solution in a notebook's prose, a model answer in its code, hidden code and a hidden value
+    in data, a hidden check in a hint: each is named, with where it lies."""
+    folder = course / "assignments" / "warmup"
+    reference = course / "reference" / "warmup.py"
+    text = reference.read_text("utf-8")
+    text = text.replace("# # Warm-up\n", "# # Warm-up\n# Think of `M.sum( axis = 1 )`.\n")
+    text = text.replace(
+        "import torch\n",
+        'import torch\n\nWHY = "Because without it the network is one linear function."\n',
+        1,
+    )
+    reference.write_text(text, "utf-8")
+    data = folder / "files"
+    data.mkdir()
+    hidden = "expect(scale(v, 3.0)).close(reference.scale(v, 3.0))"
+    (data / "notes.txt").write_text(f"x\n  {hidden}\n", "utf-8")
+    feedback = folder / "feedback.toml"
+    feedback.write_text(
+        feedback.read_text("utf-8").replace(
+            "Look at the axis of the sum.", "See test_scale_function."
+        ),
+        "utf-8",
+    )
+    said = refused(course)
+    assert "warmup.en.ipynb, cells 1, source: the solution, reference/warmup.py" in said
+    assert f"return {SOLUTION}" in said
+    assert "the model answer of network/why" in said
+    assert "notes.txt: a hidden check, test_numbers.py" in said
+    assert "warmup.pack, texts" in said
+    assert "the hidden check test_numbers.py: test_scale_function" in said
+
+
+def test_what_a_hidden_check_expects_is_found_as_it_is_printed_and_as_it_is_stored() -> None:
+    wanted = np.array([[3.14159, 2.71828], [1.41421, 0.57721]])
+    secrets = [*value_secrets([("reference.f", wanted), ("reference.n", 235146)])]
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, table=np.concatenate([np.zeros(3), wanted.reshape(-1)]))
+    members = {
+        "a.txt": b"the table is\n[[3.1416 2.7183]\n [1.4142 0.5772]]",
+        "b.csv": "۲۳۵٬۱۴۶".encode(),
+        "c.npz": buffer.getvalue(),
+        "d.ipynb": b'{"cells": [{"cell_type": "code", "source": ["n = 235_", "146 # n"]}]}',
+        "e.txt": b"3.1416 and 2.7183, then 1.5 and 0.5772; 235147; 2351460",
+    }
+    found = {
+        (leak.place.split("/")[0].split(",")[0], leak.secret) for leak in leaks(members, secrets)
+    }
+    assert found == {
+        ("a.txt", "the value of reference.f"),
+        ("b.csv", "the value of reference.n"),
+        ("c.npz", "the value of reference.f"),
+        ("d.ipynb", "the value of reference.n"),
+    }
+
+
+def test_a_line_that_everybody_writes_is_no_secret() -> None:
+    common = "import numpy as np\nfor x in xs:\n    loss.backward()\n    return x, y\nz = f(x)\n"
+    assert not [*code_secrets(common, "here")]
+    assert [s.text for s in code_secrets("y = np.maximum(x,\n    0) # right\n", "here")] == [
+        "np.maximum(x,0)"
+    ]
