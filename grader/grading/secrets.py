@@ -72,7 +72,8 @@ def _answers(course: Course, assignment: Assignment, source: str) -> Iterator[Se
 def _hidden(assignment: Assignment, packed: Collection[str]) -> Iterator[Secret]:
     """Yield the code that stays behind, but for lines that stand in what goes out as well."""
     behind: list[tuple[str, ast.stmt, str]] = []
-    kept = ""
+    beside = (path for path in assignment.folder.glob("*.py") if not path.name.startswith("test_"))
+    kept = "".join(squeezed(path.read_text("utf-8")) for path in beside)
     for path in sorted(assignment.folder.glob("test_*.py")):
         source = path.read_text("utf-8")
         lines = source.splitlines()
