@@ -287,20 +287,23 @@ def _hashes(assignment: Assignment, check: Check, wanted: Sequence[Any]) -> list
 def _unlike(pack: Pack, recording: _Recording, solved: NotebookNode) -> dict[str, str]:
     """Judge the solved notebook from the pack; return the checks that come to something else."""
 
-    def work(judge: Judge) -> list[Judged]:
+    def again(judge: Judge) -> list[Judged]:
         run = recording.kept.run(solved, pack.limits)
         subject = Subject(judge.assignment, "reference", solved, run)
-        try:
-            judged, troubles = judge.public().judge(subject)
-        except NotAsked:  # what it is told in the midst of a call is not kept: run it again
-            graded = _graded(judge.public(), solved)
-            troubles = graded.troubles
-            judged = [] if graded.kept is None else unpacked_run(graded.kept).judged
+        judged, troubles = judge.public().judge(subject)
         _must_work(troubles)
         return judged
 
+    def anew(judge: Judge) -> list[Judged]:
+        graded = _graded(judge.public(), solved)
+        _must_work(graded.troubles)
+        return [] if graded.kept is None else unpacked_run(graded.kept).judged
+
     with unpacked(pack) as (_, assignment):
-        found = run_session(assignment, work, pack.stand_in())
+        try:
+            found = run_session(assignment, again, pack.stand_in())
+        except NotAsked:  # what the notebook is told in the midst of a call is not kept
+            found = run_session(assignment, anew, pack.stand_in())
     unlike: dict[str, str] = {}
     for check, judged in zip(pack.checks, found, strict=True):
         read_only = check.mode == "format" and judged.result.at_grading
