@@ -14,6 +14,7 @@ from grader.feedback.gradebook import write_gradebook
 from grader.feedback.html import (
     AlikePair,
     Side,
+    question_html,
     render_audit,
     render_card,
     render_howto,
@@ -21,7 +22,13 @@ from grader.feedback.html import (
     render_similar,
 )
 from grader.feedback.language import UnknownLanguage
-from grader.feedback.terminal import checked_line, class_table, student_view, waiting_line
+from grader.feedback.terminal import (
+    checked_line,
+    class_table,
+    question_text,
+    student_view,
+    waiting_line,
+)
 
 __all__ = [
     "AlikePair",
@@ -31,6 +38,8 @@ __all__ = [
     "UnknownLanguage",
     "checked_line",
     "class_table",
+    "question_html",
+    "question_text",
     "render_audit",
     "render_card",
     "render_gallery",

@@ -40,8 +40,9 @@ from grader.feedback.class_summary import (
 )
 from grader.feedback.language import SIGNS, Language, cell_number
 from grader.feedback.student_prose import student_prose
+from grader.feedback.terminal import first_difference, where_to_look
 from grader.feedback.untrusted import reveal, terminal_output, visible
-from grader.report import Report, Text
+from grader.report import QuestionResult, Report, Text
 
 
 def _draw_distribution(summary: ClassSummary, language: Language) -> Markup:
@@ -242,6 +243,27 @@ def render_similar(
             speakers=speakers,
             style=style,
             policy=_policy(style, None),
+        )
+    )
+
+
+def question_html(question: QuestionResult, *, language: str = "en") -> str:
+    """Return the result of one question as a piece of HTML, for the output of a cell.
+
+    Raises
+    ------
+    UnknownLanguage
+        If the interface does not speak `language`.
+    """
+    return (
+        _environment()
+        .get_template("verdict.html.jinja")
+        .render(
+            question=question,
+            l=Language(language),
+            signs=SIGNS,
+            first_difference=first_difference,
+            where_to_look=where_to_look,
         )
     )
 

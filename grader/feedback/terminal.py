@@ -6,6 +6,7 @@ is read as rich's markup.
 
 from __future__ import annotations
 
+import io
 import re
 from collections.abc import Sequence
 from datetime import datetime
@@ -19,7 +20,7 @@ from rich.text import Text as Line
 
 from grader.course.texts import FSI, LRI, PDI, isolated, persian_digits
 from grader.feedback.class_summary import ClassSummary, StudentSummary, summaries
-from grader.feedback.evidence import Evidence, Place, read_evidence, short_shape, written
+from grader.feedback.evidence import Place, read_evidence, short_shape, written
 from grader.feedback.language import SIGNS, Language
 from grader.feedback.untrusted import visible, without_marks
 from grader.report import CheckResult, PartResult, QuestionResult, Report, Text, Verdict
@@ -61,18 +62,41 @@ def student_view(report: Report, *, language: str = "en", public_only: bool = Fa
         _line(("! ", "yellow"), (_said(notice.text, speaker), "")) for notice in report.warnings
     ]
     for question in report.questions:
-        for part in question.parts:
-            checks = [check for check in part.checks if not (public_only and check.hidden)]
-            if public_only and not checks:
-                continue
-            lines.append(_part_line(question, part, speaker))
-            lines.extend(
-                Padding(_check_lines(check, speaker, named=len(checks) > 1), (0, 0, 0, 4))
-                for check in checks
-                if check.verdict != "passed"
-            )
+        lines += _question_lines(question, speaker, public_only=public_only)
     lines.append(_summary_line(report, speaker, public_only=public_only))
     return Group(*lines)
+
+
+def _question_lines(
+    question: QuestionResult, speaker: Language, *, public_only: bool
+) -> list[RenderableType]:
+    lines: list[RenderableType] = []
+    for part in question.parts:
+        checks = [check for check in part.checks if not (public_only and check.hidden)]
+        if public_only and not checks:
+            continue
+        lines.append(_part_line(question, part, speaker))
+        lines.extend(
+            Padding(_check_lines(check, speaker, named=len(checks) > 1), (0, 0, 0, 4))
+            for check in checks
+            if check.verdict != "passed"
+        )
+    return lines
+
+
+def question_text(question: QuestionResult, *, language: str = "en") -> str:
+    """Return the result of one question as plain text.
+
+    Raises
+    ------
+    UnknownLanguage
+        If the interface does not speak `language`.
+    """
+    console = Console(file=io.StringIO(), width=100, color_system=None, force_jupyter=False)
+    with console.capture() as captured:
+        lines = _question_lines(question, Language(language), public_only=False)
+        console.print(Group(*lines))
+    return captured.get()
 
 
 def checked_line(when: datetime, seconds: float, *, language: str = "en") -> Rule:
@@ -157,10 +181,10 @@ def _check_lines(check: CheckResult, speaker: Language, *, named: bool) -> Group
         lines.append(
             _line((visible(exception.type), "red"), (f": {visible(exception.message)}", ""))
         )
-    if difference := _first_difference(evidence, speaker):
+    if difference := first_difference(check, speaker):
         key = speaker.plain("terminal.first_difference")
         lines.append(_line((f"{key}: ", "dim"), (difference, "")))
-    where = _where(check, evidence, speaker)
+    where = where_to_look(check, speaker)
     if where:
         lines.append(_line((where, "cyan")))
     if check.hint and check.verdict != "error":
@@ -169,7 +193,9 @@ def _check_lines(check: CheckResult, speaker: Language, *, named: bool) -> Group
     return Group(*lines)
 
 
-def _first_difference(evidence: Evidence, speaker: Language) -> str | None:
+def first_difference(check: CheckResult, speaker: Language) -> str | None:
+    """Return where an answer first differs, and from what; None where nothing shows it."""
+    evidence = read_evidence(check)
     answered, expected = evidence.answered, evidence.expected
     shapes_differ = (
         answered is not None
@@ -197,7 +223,9 @@ def _first_difference(evidence: Evidence, speaker: Language) -> str | None:
     return None
 
 
-def _where(check: CheckResult, evidence: Evidence, speaker: Language) -> str | None:
+def where_to_look(check: CheckResult, speaker: Language) -> str | None:
+    """Return the cell, and if an exception tells it the line; None where there is none."""
+    evidence = read_evidence(check)
     frames = evidence.exception.frames if evidence.exception else []
     inside = [frame for frame in frames if frame.cell is not None]
     if inside and inside[-1].cell is not None:

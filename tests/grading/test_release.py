@@ -14,6 +14,7 @@ from pathlib import Path
 import nbformat
 import numpy as np
 import pytest
+from nbclient import NotebookClient
 
 from grader.checks.replay import Concealed, NotRecorded, Recorded, Replay
 from grader.course.assignment import read_assignment
@@ -198,3 +199,36 @@ def test_a_line_that_everybody_writes_is_no_secret() -> None:
     assert [s.text for s in code_secrets("y = np.maximum(x,\n    0) # right\n", "here")] == [
         "np.maximum(x,0)"
     ]
+
+
+WRONG = """import numpy as np
+M = np.array([[1.25, 2.5, 4.125], [3.5, 5.75, 9.0625], [0.5, 0.25, 7.375]])
+total = M.sum(axis=0)
+scaled = None
+activation = "relu"
+np.random.seed(3)"""
+
+
+def test_a_cell_of_the_notebook_checks_a_question_as_the_command_does(handout: Handout) -> None:
+    sources = [
+        WRONG,
+        "from grader import check\ncheck('numbers', language='en')",
+        "print(check('extra').passed)",
+        "import sys\nprint(np.random.randint(1 << 30), 'torch' in sys.modules)",
+        "check('nothing')",
+    ]
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(s) for s in sources])
+    folder = {"metadata": {"path": str(handout.folder)}}
+    NotebookClient(notebook, allow_errors=True, resources=folder).execute()
+    outputs = [cell.outputs for cell in notebook.cells]
+    assert [len(each) for each in outputs] == [0, 1, 1, 1, 1]
+    page = outputs[1][0].data["text/html"]
+    assert "You summed the columns instead." in page
+    assert "This check is made at grading." in page  # the hidden one
+    assert "<script" not in page
+    text = outputs[1][0].data["text/plain"]
+    assert "Sum of the rows  2 of 4  Partly correct" in text
+    assert outputs[2][0].text == "True\n"
+    # The student's own random numbers go on as if nothing had been checked, and numpy was enough.
+    assert outputs[3][0].text == f"{np.random.RandomState(3).randint(1 << 30)} False\n"
+    assert outputs[4][0].evalue.endswith("there are: numbers, network, extra")
