@@ -21,6 +21,7 @@ from grader.authoring.assertions import Helpers, Property, Translation, as_writt
 from grader.authoring.foreign import Foreign, Lost, Part, Question, Test, unique
 from grader.authoring.namespace import Namespace
 from grader.course.texts import Text
+from grader.grading.submission import RELEASED
 
 _HIDDEN_TEST = "hidden-test"
 _LABEL = {"en": "Question {number}", "fa": "سؤال {number}"}
@@ -38,6 +39,7 @@ _HIDDEN_TEXT = {
     "fa": "چیزی که هنگام تصحیح بررسی می‌شود برقرار نیست.",
 }
 _BY_HAND = {"en": "Looked at by a person", "fa": "بررسی به دست مصحح"}
+_ALONE = {True: {"en": "Tests", "fa": "آزمون‌ها"}, False: {"en": "Answer", "fa": "پاسخ"}}
 _RIGHT = {"en": "The answer is right and complete.", "fa": "پاسخ درست و کامل است."}
 _TESTED = {
     "en": "The solution passes the test above.",
@@ -67,7 +69,7 @@ class Carried(msgspec.Struct, frozen=True, kw_only=True):
     Attributes
     ----------
     files
-        Texts by path, relative to the course.
+        Contents by path, relative to the course.
     checks
         The test that each check function came from.
     lost
@@ -76,7 +78,7 @@ class Carried(msgspec.Struct, frozen=True, kw_only=True):
         How many of each were carried over, and how many there were.
     """
 
-    files: dict[str, str]
+    files: dict[str, str | bytes]
     checks: dict[str, Test]
     lost: tuple[Lost, ...]
     tests: tuple[int, int]
@@ -136,7 +138,7 @@ class _Carrier:
             if cell.kind == "code":
                 self.namespace.learn(cell.source, solution=cell.solution)
         folder = f"assignments/{self.slug}"
-        files: dict[str, str] = {}
+        files: dict[str, str | bytes] = {}
         questions = []
         modules: set[str] = set()
         for number, question in enumerate(self.foreign.questions, start=1):
@@ -157,7 +159,7 @@ class _Carrier:
             "due": self.due,
             "question": questions,
         }
-        made = {
+        made: dict[str, str | bytes] = {
             f"{folder}/assignment.toml": _toml(assignment),
             f"reference/{self.slug}.py": self.reference(),
             **files,
@@ -167,6 +169,8 @@ class _Carrier:
             made[f"{folder}/rubric.toml"] = _toml(self.rubric)
         if not any(self.feedback.values()):
             del made[f"{folder}/feedback.toml"]
+        for name, data in self.foreign.files.items():
+            made[f"{folder}/{RELEASED}/{name}"] = data
         return Carried(
             files=made,
             checks=self.checks,
@@ -202,7 +206,9 @@ class _Carrier:
             made = [(test, self.test(test)) for test in part.tests]
             good = [(test, each) for test, each in made if each is not None]
             bad = [test for test, each in made if each is None]
-            title = self.written(part.title)
+            title = (
+                self.written(part.title) if part.title else self.spoken(_ALONE[bool(part.tests)])
+            )
             if good:
                 points = sum((test.share for test, _ in good), Decimal(0))
                 parts.append(_part(part.id, title, "auto", points))
@@ -235,6 +241,12 @@ class _Carrier:
     def test(self, test: Test) -> Translation | None:
         """Carry over a test; None if nothing of it could be."""
         function = test.function
+        if test.unreadable:
+            self.tests += 1
+            self.asserted += 1
+            what = f"the test `{test.name}`: {test.unreadable}"
+            self.lost.append(Lost(test.cell, what, as_written(test.source)))
+            return None
         made = translate(
             test.source,
             self.namespace,
@@ -261,6 +273,8 @@ class _Carrier:
         self.carried += made.carried
         self.checks[function] = test
         self.feedback["check"][function] = {"title": self.written(test.title)}
+        if test.hint:
+            self.feedback["check"][function]["hint"] = self.written(test.hint)
         if test.hidden:
             made = _without_names(made)
             if made.properties:

@@ -7,14 +7,16 @@ makes our files of it.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from decimal import Decimal
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, Literal
 
 import msgspec
 import nbformat
 from nbformat import NotebookNode
 
+from grader.grading.release import LARGEST_DATA
 from grader.notebook.solutions import RegionError, regions_of, skeleton_of
 
 _HEADING = re.compile(r"^#{1,6}[ \t]+(.+?)[ \t]*#*$", re.MULTILINE)
@@ -62,6 +64,10 @@ class Test(msgspec.Struct, frozen=True, kw_only=True):
         Of the part's points.
     by_name
         The source is one function whose parameters are names of the notebook.
+    hint
+        What is said when it fails.
+    unreadable
+        Why it cannot be read as statements; empty if it can.
     """
 
     name: str
@@ -71,6 +77,8 @@ class Test(msgspec.Struct, frozen=True, kw_only=True):
     share: Decimal
     cell: int
     by_name: bool = False
+    hint: str = ""
+    unreadable: str = ""
 
     @property
     def function(self) -> str:
@@ -79,7 +87,10 @@ class Test(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Part(msgspec.Struct, frozen=True, kw_only=True):
-    """A part of a question; without tests a person marks it, by `model_answer`."""
+    """A part of a question; without tests a person marks it, by `model_answer`.
+
+    One without a title is all that its question asks.
+    """
 
     id: str
     title: str
@@ -117,6 +128,49 @@ class Foreign(msgspec.Struct, frozen=True, kw_only=True):
     cells: tuple[Cell, ...]
     lost: tuple[Lost, ...]
     notes: tuple[str, ...] = ()
+    files: dict[str, bytes] = {}
+    """What lies beside the notebook when it runs, by relative path."""
+
+
+class Beside:
+    """The files beside a notebook: those that go along, and those that cannot."""
+
+    def __init__(self, notebook: Path) -> None:
+        self.folder = notebook if notebook.is_dir() else notebook.parent
+        self.files: dict[str, bytes] = {}
+        self.left: list[str] = []
+
+    def all(self) -> None:
+        """Take whatever is there but notebooks, as nbgrader does."""
+        for path in sorted(self.folder.iterdir()):
+            if path.is_file() and path.suffix != ".ipynb" and not path.name.startswith("."):
+                self.take(path.name)
+
+    def take(self, name: str) -> None:
+        """Take one file, by its path from the notebook's folder."""
+        path = PurePosixPath(name)
+        inside = not path.is_absolute() and ".." not in path.parts
+        try:
+            data = (self.folder / path).read_bytes() if inside else None
+        except OSError:
+            data = None
+        room = LARGEST_DATA - sum(map(len, self.files.values()))
+        if data is None or len(data) > room:
+            self.left.append(name)
+        else:
+            self.files[path.as_posix()] = data
+
+    def notes(self) -> Iterator[str]:
+        """Say what becomes of them."""
+        if self.files:
+            names = ", ".join(f"`{name}`" for name in self.files)
+            yield f"students get, in `files/` of the assignment: {names}"
+        if self.left:
+            names = ", ".join(f"`{name}`" for name in self.left)
+            yield (
+                f"not found inside the notebook's folder, or more than {LARGEST_DATA >> 20} MB "
+                f"together: {names}"
+            )
 
 
 def read(path: Path) -> NotebookNode:

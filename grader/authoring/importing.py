@@ -118,7 +118,9 @@ def _report(foreign: Foreign, carried: Carried, trial: Trial, plan: Plan) -> Ite
             f"`grader release {plan.slug}` names each text that lacks a translation, and nothing can "
             "be graded before"
         )
-    for note in (*foreign.notes, *trial.cells):
+    if trial.cells:
+        yield f"- cells of the solved notebook that fail here: {', '.join(trial.cells)}"
+    for note in foreign.notes:
         yield f"- {note}"
     if carried.by_person:
         yield ""
@@ -151,7 +153,7 @@ def _tried(carried: Carried, trial: Trial) -> str:
         return f"the checks were not tried on the notebook's own solution: {trial.broken}"
     if trial.untried:
         names = ", ".join(sorted(trial.untried))
-        return f"all checks accept the notebook's own solution, but for what this machine lacks: {names}"
+        return f"all checks accept the notebook's own solution, but these, which could not be tried here: {names}"
     if not carried.checks:
         return "no checks to try"
     return "all checks accept the notebook's own solution"

@@ -15,6 +15,7 @@ from nbformat import NotebookNode
 
 from grader.authoring.assertions import AS_SOLUTION
 from grader.authoring.foreign import (
+    Beside,
     Cell,
     Foreign,
     Lost,
@@ -85,6 +86,8 @@ def read_nbgrader(path: Path) -> Foreign:
 class _Reader:
     def __init__(self, path: Path) -> None:
         self.path = path
+        self.beside = Beside(path)
+        self.beside.all()
         self.title: str | None = None
         self.heading: str | None = None
         self.questions: list[tuple[str, str, list[Part]]] = []
@@ -108,6 +111,8 @@ class _Reader:
             title=self.title or title_of(self.path.stem.replace("_", " ")),
             questions=tuple(questions),
             cells=tuple(self.cells),
+            notes=tuple(self.beside.notes()),
+            files=self.beside.files,
             lost=tuple(sorted(self.lost, key=lambda lost: lost.cell or 0)),
         )
 
@@ -155,9 +160,9 @@ class _Reader:
         if attachments:
             self.lost.append(Lost(number, "pictures attached to a text", source))
         for file in pictures_of(source):
-            what = (
-                f"the picture `{file}`, a file beside the notebook: give it out with the skeleton"
-            )
+            if file in self.beside.files:
+                continue
+            what = f"the picture `{file}`, which is not beside the notebook"
             self.lost.append(Lost(number, what))
         if role is not None and role.task:
             marks = "\n".join(m.strip() for m in _MARKS.findall(source))

@@ -62,7 +62,7 @@ def _check_absent(paths: Iterable[Path]) -> None:
             )
 
 
-def place(root: Path, slug: str, files: Mapping[str, str]) -> list[Path]:
+def place(root: Path, slug: str, files: Mapping[str, str | bytes]) -> list[Path]:
     """Write the files of the new assignment `slug` and add it to the course's list.
 
     Parameters
@@ -70,7 +70,7 @@ def place(root: Path, slug: str, files: Mapping[str, str]) -> list[Path]:
     root
         Folder of the course.
     files
-        Texts by path relative to `root`. Where course.toml is among them the course is new.
+        Contents by path relative to `root`. Where course.toml is among them the course is new.
 
     Returns
     -------
@@ -88,8 +88,8 @@ def place(root: Path, slug: str, files: Mapping[str, str]) -> list[Path]:
     listed = None if COURSE_FILE in files else _with_assignment(root / COURSE_FILE, slug)
     for path, text in zip(paths, files.values(), strict=True):
         path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("x", encoding="utf-8", newline="\n") as file:
-            file.write(text)
+        with path.open("xb") as file:
+            file.write(text if isinstance(text, bytes) else text.encode())
     if listed is not None:  # last: a list that names files which are not there is a broken course
         write_whole(root / COURSE_FILE, listed.encode())
     return paths

@@ -8,7 +8,7 @@ the same machinery as a class.
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 import msgspec
@@ -16,7 +16,7 @@ import nbformat
 
 from grader.authoring.placing import place
 from grader.authoring.scaffold import course_file
-from grader.course.assignment import read_assignment
+from grader.course.assignment import Assignment, read_assignment
 from grader.course.course import FILE as COURSE_FILE
 from grader.course.course import read_course
 from grader.course.errors import CourseError
@@ -27,7 +27,7 @@ from grader.grading.records import REPORT_FILE, TROUBLE_FILE, Settings
 from grader.grading.release import skeleton, solution
 from grader.kernel.cage import find_bubblewrap
 from grader.notebook import ReleaseError
-from grader.report import Report
+from grader.report import CheckResult, Report
 
 _SOLUTION = "solution"
 
@@ -40,9 +40,9 @@ class Trial(msgspec.Struct, frozen=True, kw_only=True):
     failed
         The checks that do not accept the solution, each with the reason.
     untried
-        The checks that this machine lacks something for.
+        The checks that could not be tried, for this machine lacks something or cells fail here.
     cells
-        What is wrong with the notebook's own cells: they raise, or do not end.
+        The cells of the solved notebook that fail, with how.
     broken
         Why nothing could be tried at all; None if it could.
     """
@@ -53,7 +53,7 @@ class Trial(msgspec.Struct, frozen=True, kw_only=True):
     broken: str | None = None
 
 
-def try_on_solution(files: Mapping[str, str], slug: str, language: str) -> Trial:
+def try_on_solution(files: Mapping[str, str | bytes], slug: str, language: str) -> Trial:
     """Grade the solution of an assignment by its own checks.
 
     Parameters
@@ -98,27 +98,28 @@ def _tried(root: Path, slug: str, language: str) -> Trial:
     trouble = written / TROUBLE_FILE
     troubles = trouble.read_text("utf-8") if trouble.is_file() else ""
     checks = [c for q in report.questions for p in q.parts for c in p.checks]
+    cells = tuple(
+        f"{cell.index + 1} ({cell.error or cell.status})"
+        for cell in report.cells
+        if cell.status in ("error", "timeout", "died")
+    )
+    # Where a cell fails for want of a package or a file, what it would have defined is missing.
+    excused = ("pending", "missing") if cells else ("pending",)
     failed = {
-        check.id: _reason(
-            check.message.get("en") or check.message[language], check.verdict, troubles
-        )
+        check.id: _reason(check, assignment, language, troubles)
         for check in checks
-        if check.verdict not in ("passed", "pending")
+        if check.verdict not in ("passed", *excused)
     }
-    untried = tuple(check.id for check in checks if check.verdict == "pending")
-    return Trial(failed=failed, untried=untried, cells=tuple(_cells(report)))
+    untried = tuple(check.id for check in checks if check.verdict in excused)
+    return Trial(failed=failed, untried=untried, cells=cells)
 
 
-def _reason(message: str, verdict: str, troubles: str) -> str:
-    if verdict == "error" and troubles.strip():
+def _reason(check: CheckResult, assignment: Assignment, language: str, troubles: str) -> str:
+    if check.verdict == "error" and troubles.strip():
         return _brief(troubles.strip().splitlines()[-1])
-    return _brief(message)
-
-
-def _cells(report: Report) -> Iterator[str]:
-    for cell in report.cells:
-        if cell.status in ("error", "timeout", "died"):
-            yield f"cell {cell.index + 1} of the solved notebook: {cell.status}"
+    if check.misconception is not None:
+        return _brief(assignment.texts.misconceptions[check.misconception].text[language])
+    return _brief(check.message.get("en") or check.message[language])
 
 
 def _brief(text: str) -> str:

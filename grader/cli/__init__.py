@@ -18,7 +18,7 @@ from grader.cli.doctor import doctor
 from grader.cli.export import export
 from grader.cli.gallery import gallery
 from grader.cli.grade import grade
-from grader.cli.imports import import_nbgrader
+from grader.cli.imports import import_nbgrader, import_otter
 from grader.cli.mark import app as mark
 from grader.cli.new import new
 from grader.cli.release import release
@@ -41,6 +41,7 @@ COMMANDS = (
     doctor,
     new,
     import_nbgrader,
+    import_otter,
     release,
     audit,
     similar,

@@ -12,6 +12,7 @@ import typer
 from grader.authoring.foreign import Foreign, NotImported
 from grader.authoring.importing import import_anew, import_into
 from grader.authoring.nbgrader import read_nbgrader
+from grader.authoring.otter import read_otter
 from grader.authoring.placing import NotPlaced, check_slug
 from grader.cli.console import (
     BELOW,
@@ -61,6 +62,27 @@ def import_nbgrader(
     Exit codes: 0 all of it was carried over; 1 written, and the report names what was not; 2 usage.
     """
     _import(read_nbgrader, path, slug, course, new_course, language, tried)
+
+
+def import_otter(
+    path: Notebook,
+    slug: Slug = None,
+    course: CourseOption = Path(),
+    new_course: NewCourse = None,
+    language: Language = None,
+    tried: Tried = True,
+) -> None:
+    """Make an assignment of a master notebook of Otter Assign's.
+
+    Its tests become checks that ask the student's process; what has no sound form as a check goes
+    to a person, and is listed by cell at the end, and in the assignment's `imported.md`.
+
+    Examples: `grader import-otter lab00.ipynb`,
+    `grader import-otter lab00.ipynb --new-course my-course`.
+
+    Exit codes: 0 all of it was carried over; 1 written, and the report names what was not; 2 usage.
+    """
+    _import(read_otter, path, slug, course, new_course, language, tried)
 
 
 def _import(

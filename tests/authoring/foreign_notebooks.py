@@ -131,3 +131,95 @@ def nbgrader_notebook(path: Path) -> Path:
         ),
         raw("slides"),
     )
+
+
+def otter_notebook(path: Path) -> Path:
+    """Every block that Otter Assign knows, with tests of both kinds."""
+    return saved(
+        path,
+        raw(
+            """
+            # ASSIGNMENT CONFIG
+            name: lab01
+            files: [table.csv, gone.csv]
+            seed: {variable: rng_seed, autograder_value: 42}
+            """
+        ),
+        text("# Lab 1: numbers"),
+        code("import numpy as np\n\nrng_seed = 42\ndebugging = True  # IGNORE"),
+        text("```otter\n# BEGIN QUESTION\nname: q1\n```\n\n**Question 1.** Write `half`.\n"),
+        raw("# BEGIN SOLUTION"),
+        code(
+            """
+            def half(n):
+                whole = n  # SOLUTION NO PROMPT
+                return whole / 2  # SOLUTION
+
+            np.random.seed(1)  # SEED
+            quarter = half(half(1))  # SOLUTION
+            shown = [quarter]
+            """
+        ),
+        raw("# END SOLUTION"),
+        raw("# BEGIN TESTS"),
+        code("def test_even(half):\n    assert half(4) == 2\n\ntest_even(half)  # IGNORE"),
+        code(
+            '''
+            """ # BEGIN TEST CONFIG
+            points: 2
+            hidden: true
+            failure_message: Try odd numbers.
+            """ # END TEST CONFIG
+            def test_odd(np, half, quarter):
+                assert np.isclose(half(3), 1.5)
+                assert quarter == 0.25
+            '''
+        ),
+        raw("# END TESTS"),
+        raw("# END QUESTION"),
+        raw("# BEGIN QUESTION\nname: q2\npoints: 3"),
+        text("**Question 2.** Fill `numbers`."),
+        raw("# BEGIN SOLUTION"),
+        code(
+            '''
+            # BEGIN SOLUTION NO PROMPT
+            numbers = np.array([0.5, 1.5])
+            # END SOLUTION
+            """ # BEGIN PROMPT
+            numbers = ...
+            """ # END PROMPT
+            '''
+        ),
+        text("It could also be a list."),
+        raw("# END SOLUTION"),
+        raw("# BEGIN TESTS"),
+        code("len(numbers)", "2"),
+        code("# HIDDEN\nnumbers", "array([0.5, 1.5])"),
+        code("numbers.sum() > 5", "False"),
+        code("numbers.tolist", "<built-in method tolist>"),
+        raw("# END TESTS"),
+        raw("# END QUESTION"),
+        raw("# BEGIN QUESTION\nname: q3\npoints: 1\nall_or_nothing: true"),
+        text("**Question 3.** Put 7 into `seven`."),
+        raw("# BEGIN SOLUTION"),
+        code("seven = 7  # SOLUTION"),
+        raw("# END SOLUTION"),
+        raw("# BEGIN TESTS"),
+        code("def test_kind(seven):\n    assert isinstance(seven, int)"),
+        code("# HIDDEN\ndef test_value(seven):\n    assert seven == 7"),
+        raw("# END TESTS"),
+        raw("# END QUESTION"),
+        raw("# BEGIN QUESTION\nname: q4\nmanual: true\npoints: 1.5"),
+        text("**Question 4.** Why is 7 prime?"),
+        raw("# BEGIN PROMPT"),
+        text("_Because …_"),
+        raw("# END PROMPT"),
+        raw("# BEGIN SOLUTION"),
+        text("Nothing but 1 and 7 divides it."),
+        raw("# END SOLUTION"),
+        raw("# END QUESTION"),
+        raw("# BEGIN QUESTION\nname: practice"),
+        text("**Question 5.** Think."),
+        raw("# END QUESTION"),
+        code("# IGNORE\nraise SystemExit"),
+    )

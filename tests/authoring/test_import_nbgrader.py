@@ -23,7 +23,9 @@ from tests.desk import Desk
 
 @pytest.fixture(scope="module")
 def sheet(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return nbgrader_notebook(tmp_path_factory.mktemp("nbgrader") / "sheet3.ipynb")
+    folder = tmp_path_factory.mktemp("nbgrader")
+    (folder / "data.csv").write_text("a,b\n", "utf-8")
+    return nbgrader_notebook(folder / "sheet3.ipynb")
 
 
 @pytest.fixture(scope="module")
@@ -89,12 +91,14 @@ def test_the_report_names_what_was_not_carried_over_by_cell(
     root, done = imported
     assert not done.whole
     assert (root / "assignments" / "sheet3" / "imported.md").read_text("utf-8") == done.report
+    assert (root / "assignments" / "sheet3" / "files" / "data.csv").read_text("utf-8") == "a,b\n"
     for line in (
         "- 3 questions, 9 points",
         "- 5 of 6 tests carried over, with 9 of 11 assertions",
         "- all checks accept the notebook's own solution",
         "- part-b/does-not-use-evens",
-        "- Cell 3: the picture `numbers.png`, a file beside the notebook: give it out with the skeleton",
+        "- Cell 3: the picture `numbers.png`, which is not beside the notebook",
+        "- students get, in `files/` of the assignment: `data.csv`",
         "- Cell 10: in the test `does-not-use-evens`: it changes the student's variables",
         "  del evens",
         "- Cell 12: the test `for_nothing` is worth 0 points, and every check here has some",
