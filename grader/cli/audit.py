@@ -60,7 +60,7 @@ def audit(
     and small mistakes in the reference (mutants) must lose points. What is wrong is named, here and
     in REPORTS/SLUG/audit.html. Leaves with 0 if the audit passes, with 1 if it does not.
 
-    Examples: `grader audit hw4_convnets`, `grader audit -j 2 --mutants 40`.
+    Examples: `grader audit SLUG`, `grader audit -j 2 --mutants 40`.
     """
     read = course_at(course)
     if slug is not None and slug not in read.assignments:
