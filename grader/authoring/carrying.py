@@ -1,6 +1,6 @@
 """From another grader's assignment to the files of ours.
 
-Tests become checks where :mod:`assertions` finds a sound form for them. The
+Tests become checks where :mod:`statements` finds a sound form for them. The
 points of those that have none go to a person, so that the assignment is whole
 from the first day, and its report says which they are.
 """
@@ -17,9 +17,11 @@ import msgspec
 import tomlkit
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
-from grader.authoring.assertions import Helpers, Property, Translation, as_written, translate
+from grader.authoring.assertions import Property
 from grader.authoring.foreign import Foreign, Lost, Part, Question, Test, unique
 from grader.authoring.namespace import Namespace
+from grader.authoring.questions import Helpers
+from grader.authoring.statements import Translation, as_written, translate
 from grader.course.texts import Text
 from grader.grading.submission import RELEASED
 

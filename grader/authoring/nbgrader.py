@@ -13,7 +13,6 @@ from typing import Any, NamedTuple
 
 from nbformat import NotebookNode
 
-from grader.authoring.assertions import AS_SOLUTION
 from grader.authoring.foreign import (
     Beside,
     Cell,
@@ -35,6 +34,7 @@ from grader.authoring.foreign import (
     whole_solution,
     without_marks,
 )
+from grader.authoring.questions import AS_SOLUTION
 from grader.notebook.ipython_syntax import python_of
 
 

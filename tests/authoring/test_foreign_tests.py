@@ -6,8 +6,9 @@ from textwrap import dedent
 
 import pytest
 
-from grader.authoring.assertions import Helpers, Translation, translate
 from grader.authoring.namespace import Namespace
+from grader.authoring.questions import Helpers
+from grader.authoring.statements import Translation, translate
 
 GIVEN = (
     "import numpy as np\nfrom math import sqrt\nX = np.ones(3)\ndef area(r):\n    return 3 * r\n"
@@ -126,6 +127,7 @@ def test_without_explanations_a_comparison_stays_as_it_is_written(namespace: Nam
     [
         ("del f", "changes the student's variables"),
         ("x = 4", "assigns `x`"),
+        ("X[0] = 4", "not its own"),
         ("f(2)", "for what that changes"),
         ("assert 1 == 1", "asks nothing"),
         ("assert Net().size == 3", "class `Net`"),
@@ -157,6 +159,20 @@ def test_what_stands_behind_a_change_is_refused_as_well(namespace: Namespace) ->
     assert made.body == ["x = student.value('x')", "expect(x).equal(3)"]
     assert [left.source for left in made.left] == ["del f", "assert x == 4", "assert len([1]) == 1"]
     assert "behind `del f`" in made.left[1].reason
+
+
+def test_what_is_refused_leaves_nothing_behind(namespace: Namespace) -> None:
+    """Data of an earlier test, and a helper that uses the student's, asked for twice."""
+    helpers = Helpers()
+    translate("limit = 3\ndef near(n):\n    return n < f(1)", namespace, helpers, prefix="p")
+    source = "assert near(limit)\nassert near(x)\nassert x < limit"
+    made = translate(source, namespace, helpers, prefix="p")
+    assert made.body == [
+        "x = student.value('x')",
+        "limit = 3",
+        "expect.satisfies(lambda: x.value < limit, 'p-1')",
+    ]
+    assert (len(made.left), made.definitions) == (2, [])
 
 
 def test_a_helper_that_could_swallow_a_shortfall_is_given_no_question(namespace: Namespace) -> None:
