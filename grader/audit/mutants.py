@@ -44,12 +44,14 @@ class Mutant(msgspec.Struct, frozen=True, kw_only=True):
 class Unit(NamedTuple):
     """A function, or a cell's top level, that holds a solution.
 
-    ``broken`` is the whole cell, with that solution raising.
+    ``broken`` is the whole cell with that solution raising, as in a skeleton, ``idle`` with it
+    returning None; None where there is nothing to return from.
     """
 
     name: str
     cell: str
     broken: str
+    idle: str | None
 
 
 def units_and_mutants(
@@ -78,7 +80,8 @@ def units_and_mutants(
                 continue
             unit = _unit_of(node, tree, cell)
             if unit not in units:
-                units[unit] = Unit(unit, cell.id, _broken(cell.source, tree, node))
+                broken, idle = _without_solution(cell.source, tree, node)
+                units[unit] = Unit(unit, cell.id, broken, idle)
             if tree.decides_nothing(node):
                 continue
             for change in changes(tree, node):
@@ -148,35 +151,28 @@ def _spliced(source: str, change: Change, tree: Tree) -> str:
     return (data[:start] + text.encode() + data[end:]).decode()
 
 
-def _broken(source: str, tree: Tree, node: ast.AST) -> str:
-    """The cell with the solution around `node` raising, as a skeleton does."""
+def _without_solution(source: str, tree: Tree, node: ast.AST) -> tuple[str, str | None]:
+    """The cell with the solution around `node` raising, and with it returning None."""
     lines = source.split("\n")
-    inside: ast.AST = node
-    for outer in tree.around(node):
-        if isinstance(outer, FunctionNode):
-            outermost = outer
-            for further in tree.around(outer):
-                if isinstance(further, FunctionNode):
-                    outermost = further
-            inside = outermost
-            break
-    if isinstance(inside, FunctionNode):
-        first = inside.body[0]
+    functions = [each for each in (node, *tree.around(node)) if isinstance(each, FunctionNode)]
+    if functions:
+        first, *rest = functions[-1].body
         documented = isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant)
-        at = inside.body[1] if documented and len(inside.body) > 1 else first
-        return _raising(lines, at)
+        at = rest[0] if documented and rest else first
+        return _inserted(lines, at, "raise NotImplementedError"), _inserted(
+            lines, at, "return None"
+        )
     at_top = (
         each
         for each in (node, *tree.around(node))
         if isinstance(each, ast.stmt) and tree.parent(each) is tree.root
     )
-    return _raising(lines, next(at_top))
+    return _inserted(lines, next(at_top), "raise NotImplementedError"), None
 
 
-def _raising(lines: list[str], at: ast.stmt) -> str:
-    indent = " " * at.col_offset
+def _inserted(lines: list[str], at: ast.stmt, statement: str) -> str:
     row = at.lineno - 1
-    return "\n".join([*lines[:row], f"{indent}raise NotImplementedError", *lines[row:]])
+    return "\n".join([*lines[:row], " " * at.col_offset + statement, *lines[row:]])
 
 
 def chosen(mutants: Sequence[Mutant], most: int, seed: int) -> list[Mutant]:

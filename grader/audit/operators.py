@@ -129,6 +129,8 @@ class Tree:
         if isinstance(node, ast.Expr):
             node = node.value
         for parent in (node, *self.around(node)):
+            if isinstance(parent, ast.keyword) and parent.arg == "strict":
+                return True  # `zip(..., strict=True)` finds slips elsewhere
             if isinstance(parent, ast.Compare) and _root_name(parent.left) == "__name__":
                 return True
             if isinstance(
@@ -199,6 +201,19 @@ def _constant(node: ast.AST, tree: Tree) -> Iterator[Change]:
             yield Change("constant", node, ast.Constant(2 * value if value else 1.0))
     elif isinstance(value, str) and isinstance(parent, ast.Assign) and _at_top(parent, tree):
         yield Change("constant", node, ast.Constant(value + value[:1]))
+
+
+def _answer(node: ast.AST, tree: Tree) -> Iterator[Change]:
+    """Twice the value that a name gets at top level, where it is computed."""
+    parent = tree.parent(node)
+    if (
+        isinstance(node, (ast.Name, ast.Call, ast.BinOp))
+        and isinstance(parent, ast.Assign)
+        and node is parent.value
+        and isinstance(parent.targets[0], ast.Name)
+        and _at_top(parent, tree)
+    ):
+        yield Change("constant", node, ast.BinOp(ast.Constant(2), ast.Mult(), node))
 
 
 def _axis(node: ast.AST, tree: Tree) -> Iterator[Change]:
@@ -308,9 +323,12 @@ def _omission(node: ast.AST, _tree: Tree) -> Iterator[Change]:
                 rest = [arg for arg in node.args if arg is not layer]
                 yield Change("omission", node, _with(node, args=rest))
         for keyword in node.keywords:
-            if keyword.arg is not None and name != "dict":
+            if keyword.arg not in (None, "strict") and name != "dict":
                 rest_ = [other for other in node.keywords if other is not keyword]
                 yield Change("omission", node, _with(node, keywords=rest_))
+    elif isinstance(node, ast.Return) and isinstance(node.value, (ast.ListComp, ast.List)):
+        but_last = ast.Slice(upper=ast.UnaryOp(ast.USub(), ast.Constant(1)))
+        yield Change("off by one", node.value, ast.Subscript(node.value, but_last))
     elif _is_a_step(node):
         assert isinstance(node, ast.stmt)  # noqa: S101 - for the type checker
         yield Change("omission", node, ast.Pass())
@@ -330,6 +348,7 @@ OPERATORS: tuple[Operator, ...] = (
     _comparison,
     _condition,
     _constant,
+    _answer,
     _axis,
     _off_by_one,
     _sign,

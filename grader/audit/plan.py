@@ -21,6 +21,7 @@ from grader.audit.trials import (
     MutantTried,
     Seen,
     Settings,
+    Short,
     Tried,
     UnitTried,
     try_check,
@@ -29,7 +30,7 @@ from grader.audit.trials import (
     try_unit,
 )
 from grader.course.assignment import Assignment, Limits
-from grader.course.audit import Equivalent, Statement
+from grader.course.audit import ANY, Equivalent, Statement
 from grader.course.course import Course
 from grader.grading.release import reference_path, skeleton, solution
 from grader.notebook import solution_rows
@@ -130,8 +131,9 @@ def carry_out(
     stated, shorter, reference = results[0], results[1], results[2 : 2 + len(RUNS)]
     skeletons = results[2 + len(RUNS) :]
     sound = sound_checks(reference)
-    if not sound <= sound_checks([shorter]):
-        lean = notebook
+    short = Short(notebook=lean, checks=sound & sound_checks([shorter]))
+    whole = Short(notebook=notebook, checks=sound)
+    kept = {cell.id for cell in lean.cells}
     limits = _tight(assignment.limits, reference)
 
     rows = solution_rows(reference_path(assignment).read_text(encoding="utf-8"))
@@ -143,13 +145,11 @@ def carry_out(
     for mutant in mutants:
         if key_of(mutant) in equivalent:
             own[mutant.unit].append(mutant)
-    unit_calls: list[Call] = [
-        (
-            try_unit,
-            (settings, _with_cell(unit.cell, lean, notebook), unit, own[unit.name], limits, sound),
-        )
-        for unit in units
-    ]
+    unit_calls: list[Call] = []
+    for unit in units:
+        fast = short if unit.cell in kept else whole
+        arguments = (settings, notebook, unit, own[unit.name], limits, sound, fast)
+        unit_calls.append((try_unit, arguments))
     output_calls: list[Call] = [
         (try_hand_in, (settings, label, changed)) for label, changed in changed_outputs(notebook)
     ]
@@ -157,7 +157,8 @@ def carry_out(
     tried: list[UnitTried] = results[: len(unit_calls)]
     outputs: list[Tried] = results[len(unit_calls) :]
 
-    more = _more(tried, sound, equivalent, outputs)
+    equivalent |= _left_alone(tried, statement.equivalent)
+    more = _more(tried, sound, others, outputs)
     again = desk.all(
         "checks that caught nothing",
         [
@@ -263,11 +264,6 @@ def _binds(cell: NotebookNode) -> bool:
     )
 
 
-def _with_cell(cell: str, lean: NotebookNode, notebook: NotebookNode) -> NotebookNode:
-    """The shorter notebook, unless that leaves out the cell."""
-    return lean if any(each.id == cell for each in lean.cells) else notebook
-
-
 # ---------------------------------------------------------------- equivalents
 
 
@@ -279,16 +275,39 @@ def key_of(mutant: Mutant) -> tuple[str, str, str]:
 def _equivalents(
     mutants: Sequence[Mutant], stated: Sequence[Equivalent]
 ) -> tuple[dict[tuple[str, str, str], int], list[int]]:
-    keys = {key_of(mutant) for mutant in mutants}
+    """The mutants that are called equivalent one by one, and the statements that fit none."""
     places: dict[tuple[str, str, str], int] = {}
     stale = []
     for place, each in enumerate(stated):
-        key = each.function, _spaced(each.was), _spaced(each.becomes)
-        if key in keys:
-            places[key] = place
-        else:
+        fitting = [key_of(mutant) for mutant in mutants if _fits(each, mutant)]
+        if each.becomes.strip() != ANY:
+            places |= dict.fromkeys(fitting, place)
+        if not fitting:
             stale.append(place)
     return places, stale
+
+
+def _left_alone(
+    tried: Sequence[UnitTried], stated: Sequence[Equivalent]
+) -> dict[tuple[str, str, str], int]:
+    """The survivors in lines of which any change is called no mistake."""
+    return {
+        key_of(each.mutant): place
+        for unit in tried
+        for each in unit.mutants
+        for place, statement in enumerate(stated)
+        if each.caught_by is None
+        and statement.becomes.strip() == ANY
+        and _fits(statement, each.mutant)
+    }
+
+
+def _fits(stated: Equivalent, mutant: Mutant) -> bool:
+    return (
+        stated.function == mutant.unit
+        and _spaced(stated.was) == mutant.was
+        and (stated.becomes.strip() == ANY or _spaced(stated.becomes) == mutant.becomes)
+    )
 
 
 def _spaced(text: str) -> str:
@@ -359,21 +378,25 @@ def _reversed(text: str) -> str:
 def _more(
     tried: Sequence[UnitTried],
     sound: frozenset[str],
-    equivalent: Mapping[tuple[str, str, str], int],
+    others: Sequence[Mutant],
     outputs: Sequence[Tried],
 ) -> dict[str, list[Mutant]]:
-    """By check that caught nothing so far: mutants of what it looks at that it was not asked about."""
+    """By check that caught nothing so far: mutants of what it looks at that it was not asked about.
+
+    Among them are those that were not drawn; they are spread over the functions.
+    """
     caught = {each.caught_by for unit in tried for each in unit.mutants}
     caught |= {seen.check for run in outputs for seen in run.seen if seen.lost}
+    asked = {
+        (key_of(each.mutant), check)
+        for unit in tried
+        for each in unit.mutants
+        for check in each.asked
+    }
     more: dict[str, list[Mutant]] = {}
     for check in sorted(sound - caught):
-        found = [
-            each.mutant
-            for unit in tried
-            if check in unit.reached
-            for each in unit.mutants
-            if check not in each.asked and key_of(each.mutant) not in equivalent
-        ]
+        looked_at = {unit.unit for unit in tried if check in unit.reached}
+        found = [m for m in others if m.unit in looked_at and (key_of(m), check) not in asked]
         if found:
             more[check] = found[:: max(1, len(found) // MORE)][:MORE]
     return more

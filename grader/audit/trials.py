@@ -125,6 +125,13 @@ class MutantTried(msgspec.Struct, frozen=True, kw_only=True):
     narrow: list[str]
 
 
+class Short(msgspec.Struct, frozen=True, kw_only=True):
+    """The reference without the cells that only show something, and the checks that it passes."""
+
+    notebook: Any
+    checks: frozenset[str]
+
+
 class UnitTried(msgspec.Struct, frozen=True, kw_only=True):
     """A function whose solution was broken, and its mutants. ``reached``: checks that noticed.
 
@@ -367,22 +374,28 @@ def try_unit(
     mutants: Sequence[Mutant],
     limits: Limits,
     sound: frozenset[str],
+    short: Short,
 ) -> UnitTried:
-    """Break the solution of a function, see which checks notice, and try its mutants on them.
+    """Take the solution of a function out, see which checks notice, and try its mutants on them.
 
     A mutant is asked about until it loses points: first by the checks that notice, of these first
     by those that have caught none, and at last by all others. Only `sound` checks are asked: those
     that the reference itself does not always pass would blame any mutant.
+
+    Mutants run in the `short` notebook first, and in the whole one for the checks that need it.
     """
 
     def work(grader: Grader) -> UnitTried:
         functions = [function for function in _functions(grader) if function in sound]
-        broken = _with(notebook, unit.cell, unit.broken)
-        with _opened(settings, grader, broken, limits=limits) as subject:
-            judged, _ = grader.judge.judge(subject, sound)
-        broken_seen = _seen(judged)
-        told = _told(broken_seen)
-        reached = list(dict.fromkeys(seen.check for seen in broken_seen if not seen.passed))
+        told: list[str] = []
+        reached: list[str] = []
+        for source in (unit.broken, unit.idle):
+            if source is not None and not reached:
+                without = _with(notebook, unit.cell, source)
+                with _opened(settings, grader, without, limits=limits) as subject:
+                    seen = _seen(grader.judge.judge(subject, sound)[0])
+                told += _told(seen)
+                reached = list(dict.fromkeys(each.check for each in seen if not each.passed))
         if not reached:
             return UnitTried(unit=unit.name, reached=[], told=told, mutants=[])
         caught = dict.fromkeys(functions, 0)
@@ -392,7 +405,18 @@ def try_unit(
             first = [f for f in reached if not caught[f] and asked[f] < EAGER]
             then = sorted((f for f in reached if f not in first), key=lambda f: -caught[f])
             order = [*first, *then, *(f for f in functions if f not in reached)]
-            result = _try_mutant(settings, grader, notebook, mutant, order, limits)
+            result = _try_mutant(
+                settings,
+                grader,
+                short.notebook,
+                mutant,
+                [f for f in order if f in short.checks],
+                limits,
+            )
+            rest = [function for function in order if function not in short.checks]
+            if result.caught_by is None and rest:
+                more = _try_mutant(settings, grader, notebook, mutant, rest, limits)
+                result = _both(result, more)
             for function in result.asked:
                 asked[function] += 1
             if result.caught_by is not None:
@@ -426,6 +450,17 @@ def _with(notebook: NotebookNode, cell: str, source: str) -> NotebookNode:
     changed: NotebookNode = nbformat.from_dict(notebook)
     next(each for each in changed.cells if each.id == cell).source = source
     return changed
+
+
+def _both(first: MutantTried, then: MutantTried) -> MutantTried:
+    return MutantTried(
+        mutant=first.mutant,
+        caught_by=then.caught_by,
+        asked=first.asked + then.asked,
+        told=first.told + then.told,
+        troubles=first.troubles + then.troubles,
+        narrow=first.narrow + then.narrow,
+    )
 
 
 def _try_mutant(

@@ -13,6 +13,8 @@ from grader.course.rules import ruled
 from grader.course.toml import convert, load
 
 FILE = "audit.toml"
+ANY = "*"
+"""In the place of what a line becomes: whatever survives in it."""
 
 
 def _said(value: str) -> Complaint | None:
@@ -23,7 +25,10 @@ Reason = Annotated[str, ruled(_said)]
 
 
 class Equivalent(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Mutants that are no mistake: the changed lines of `function`, as the audit shows them."""
+    """Mutants that are no mistake: the changed lines of `function`, as the audit shows them.
+
+    `becomes` may be ``*``: whatever survives in these lines is no mistake.
+    """
 
     function: str
     was: str

@@ -21,6 +21,7 @@ SLIPS = [
     ("off by one", "return a[1:]", "return a[2:]"),
     ("off by one", "return a < b", "return a <= b"),
     ("off by one", "return [i for i in range(n)]", "return [i for i in range((n - 1))]"),
+    ("off by one", "return [i for i in a]", "return [i for i in a][:-1]"),
     ("sign", "return a - b", "return -(a - b)"),
     ("sign", "return -a", "return a"),
     ("transposition", "return a.T @ b", "return a @ b"),
@@ -73,12 +74,19 @@ def test_a_slip_of_this_kind_is_made(kind: str, line: str, becomes: str) -> None
         "loss = f(a)",
         "if __name__ == '__main__': pass",
         "return a / 1e-12",
+        "return list(zip(a, b, strict=True))",
     ],
 )
 def test_what_decides_no_value_is_left_alone(line: str) -> None:
     assert [m for m in mutants_of(line) if m.kind not in ("omission", "operator", "sign")] == []
     if "return" not in line:
         assert mutants_of(line) == []
+
+
+def test_an_answer_at_top_level_is_mutated_where_it_is_computed() -> None:
+    cell = new_code_cell("dW = gradient(X)\nrank = 3\nchoice = 'b'", id="cell")
+    _, found = units_and_mutants(new_notebook(cells=[cell]), {"cell": [range(1, 4)]})
+    assert {m.becomes for m in found} == {"dW = 2 * gradient(X)", "rank = 4", "choice = 'bb'"}
 
 
 def test_only_solutions_are_mutated_and_no_recorded_cell() -> None:
