@@ -268,7 +268,12 @@ def test_history_of_the_training(student, expect, rng):
     expect.satisfies(len(losses) == 5, "not-a-loss-for-each-epoch")
     expect.satisfies(bool(np.isfinite(losses).all()), "loss-not-finite")
     expect.satisfies(bool(losses[-1] < losses[0]), "loss-does-not-fall")
-    right = first_loss(weights, batches)
+    for misconception, known in (
+        ("gradients-add-up", history_of(weights, batches, 5, cleared=False)),
+        ("zeroed-after-the-first-step", history_of(weights, batches, 5, zero_first=False)),
+    ):
+        expect.satisfies(not np.allclose(losses, known, rtol=1e-4), misconception)
+    right = history_of(weights, batches, 1)[0]
     expect.satisfies(losses[0] < 0.7 * right * len(batches), "losses-added-up")
     expect.satisfies(0.75 * right < losses[0] < 1.25 * right, "not-the-mean-loss")
 
@@ -282,16 +287,22 @@ def numbers(history):
     return losses if len(losses) else None
 
 
-def first_loss(weights, batches) -> float:
-    """Return the mean loss of the first epoch of our training without ``extra``."""
+def history_of(weights, batches, epochs, *, cleared=True, zero_first=True) -> list[float]:
+    """Return the mean losses of our training without ``extra``, right or with a known slip."""
     model = ours["network"]("branches", weights)
     optimizer = ours["optimizer_for"](model, "decay", [])
-    losses = []
-    for inputs, labels in batches:
-        set_to_zero(model, lambda key: key.startswith("extra."))
-        loss = F.cross_entropy(model(inputs), labels)
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-        losses.append(loss.item())
-    return float(np.mean(losses))
+    history, seen = [], 0
+    for _ in range(epochs):
+        losses = []
+        for inputs, labels in batches:
+            if zero_first or seen:
+                set_to_zero(model, lambda key: key.startswith("extra."))
+            loss = F.cross_entropy(model(inputs), labels)
+            if cleared:
+                optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            losses.append(loss.item())
+            seen += 1
+        history.append(float(np.mean(losses)))
+    return history
