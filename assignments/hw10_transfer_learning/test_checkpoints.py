@@ -149,7 +149,7 @@ def test_training_lowers_the_loss(student, expect):
         wanted = {"what": "loss", "claimed": f"< {LEARNED}", "found": f"{after:.3f}"}
         expect.evidence(kind="property", claims=[{**wanted, "agrees": after < LEARNED}])
         expect.satisfies(report["epochs"] == 12, "not-as-many-epochs-as-asked")
-        judge_history(expect, report["history"])
+        judge_history(expect, report["history"], seed)
         judge_steps(expect, report["state"], seed)
         return after < LEARNED
 
@@ -165,8 +165,8 @@ def loss_of(state, batches) -> float:
         return F.cross_entropy(model.eval()(inputs), labels).item()
 
 
-def judge_history(expect, history) -> None:
-    """Expect one finite loss for each of twelve epochs."""
+def judge_history(expect, history, seed) -> None:
+    """Expect one finite loss for each of twelve epochs, the mean over its six batches."""
     try:
         losses = np.array([float(np.asarray(loss).item()) for loss in history])
     except (TypeError, ValueError):
@@ -175,6 +175,24 @@ def judge_history(expect, history) -> None:
     expect.satisfies(len(losses) != 12 * 6, "a-loss-for-each-batch")
     expect.satisfies(len(losses) == 12, "not-a-loss-for-each-epoch")
     expect.satisfies(bool(np.isfinite(losses).all()), "training-diverges")
+    added_up = np.isclose(losses[0], 6 * first_loss(seed), rtol=0.05)
+    expect.satisfies(not added_up, "losses-added-up")
+
+
+@cache
+def first_loss(seed) -> float:
+    """Return the mean loss of the first epoch of a training of ours."""
+    model, batches = ours["learner"](seed), batches_of(seed, n=60, size=10)
+    optimizer = ours["OPTIMIZERS"]["sgd"](model.parameters())
+    model.train()
+    losses = []
+    for inputs, labels in batches:
+        loss = F.cross_entropy(model(inputs), labels)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    return float(np.mean(losses))
 
 
 def judge_steps(expect, state, seed) -> None:

@@ -267,6 +267,7 @@ def in_training(theirs, seed, thawed, images, labels):
     """Put a frozen network into training mode by their function, and take a step."""
     model = frozen(seed, thawed)
     flags = [p.requires_grad for p in model.parameters()]
+    model.eval()  # as validation leaves it
     theirs(model)
     same_flags = flags == [p.requires_grad for p in model.parameters()]
     return {"same_flags": same_flags, **after_a_step(model, images, labels)}
