@@ -96,6 +96,8 @@ def test_epoch_of_overfitting_of_other_curves(student, reference, expect, rng):
     for train, validation in (
         (level, [loss + 0.2 for loss in level]),
         ([1.0, 0.8, 0.6, 0.6, 0.65, 0.7], [1.2, 1.0, 0.9, 0.95, 1.0, 1.1]),
+        # The lowest training loss came before: nothing improves behind the best epoch.
+        ([1.0, 0.5, 0.6, 0.65, 0.7, 0.75], [1.2, 1.0, 0.9, 0.95, 1.0, 1.1]),
     ):
         answer = epoch_of(find(train, validation))
         expect(answer).satisfies(answer is None, "overfitting-seen-everywhere")

@@ -212,6 +212,14 @@ def run_of_part_b(student, expect) -> Run:
     return run
 
 
+def gap_of(expect, train, held_out) -> float:
+    """Return how much better the training set does; curves without a common number go to a person."""
+    try:
+        return gap(train, held_out)
+    except ValueError:
+        expect.pending("accuracies-not-read")
+
+
 @pytest.mark.question("fashion-mlp")
 @pytest.mark.part("overfit", points=4)
 def test_training_accuracy_above_test_accuracy(student, expect):
@@ -219,7 +227,7 @@ def test_training_accuracy_above_test_accuracy(student, expect):
     train, held_out = run.curve("train", "accuracy"), run.curve("held out", "accuracy")
     if train is None or held_out is None:
         expect.pending("accuracies-not-read")
-    size = gap(train, held_out)
+    size = gap_of(expect, train, held_out)
     expect.evidence(gap=round(size, 4))
     expect.satisfies(size > 0, "no-gap")
     expect.satisfies(size >= 0.03, "gap-too-small")
@@ -293,7 +301,7 @@ def expect_smaller_gap(student, expect, method: str) -> None:
             each.curve(split, metric) for each in (run, before) for split in ("train", "held out")
         ]
         if all(curves):
-            now, then = gap(*curves[:2]), gap(*curves[2:])
+            now, then = gap_of(expect, *curves[:2]), gap_of(expect, *curves[2:])
             learnt = run.curve("train", "accuracy")
             expect.evidence(
                 **{
