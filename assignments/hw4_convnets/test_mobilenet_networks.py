@@ -172,7 +172,8 @@ def with_given_weights(student, reference, rng, name):
     The networks are small. Where the student rounded their channels in another way they are taken
     at full width instead, where nothing has to be rounded.
     """
-    x = torch.tensor(rng.normal(size=(2, 3, 32, 32)), dtype=torch.float32)
+    # Wider than high: the last maps have two pixels, so that the mean over them shows.
+    x = torch.tensor(rng.normal(size=(2, 3, 32, 40)), dtype=torch.float32)
     for width in (0.25, 1.0):
         theirs = network(student, name, width=width)
         trace = theirs.trace(x)
@@ -320,8 +321,8 @@ def test_width_multiplier_scales_the_channels(student, reference, expect):
         full = [out for _, out, _, _ in layers]
         expect.satisfies(len(channels) == len(full), "layout-not-of-the-table")
         expect.satisfies(channels != full, "width-ignored")
-        # An expansion multiplies what rounding to multiples of 8 adds.
-        near = [abs(c - n / 2) <= 8 * 6 for c, n in zip(channels, full, strict=True)]
+        # Rounding to multiples of 8 adds up to 8, and an expansion multiplies what it adds.
+        near = [abs(c - n / 2) <= max(8, n / 4) for c, n in zip(channels, full, strict=True)]
         expect.satisfies(all(near), "width-of-some-layers-only")
 
 
