@@ -268,6 +268,14 @@ def ablation_effects(model, components, inputs, labels):
             "test_component_is_zero_at_evaluation": "never-zeroed",
         },
     ),
+    "gradients that are never cleared": Case(
+        [train(start=ZERO, after=ZERO).replace("optimizer.zero_grad()", "pass")],
+        {"test_history_of_the_training": "gradients-add-up"},
+    ),
+    "zero behind the first step only": Case(
+        [train(after=ZERO)],
+        {"test_history_of_the_training": "zeroed-after-the-first-step"},
+    ),
     "a generator without its decorator": Case(
         [ABLATED.replace("@contextmanager\n", ""), train(start=ZERO)],
         {

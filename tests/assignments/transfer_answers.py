@@ -141,6 +141,7 @@ TRAINING = [
         step="[g.update(lr=1e-5) for g in optimizer.param_groups]; optimizer.step()",
     ),
     train("passed", "not-a-loss-for-each-epoch", result="history[-1:]"),
+    train("passed", "losses-added-up", result="[6 * loss for loss in history]"),
 ]
 
 # ---- b. feature extraction ---------------------------------------------------------------------------
@@ -214,6 +215,11 @@ def mode(body: str, public: str, hidden: str) -> Slip:
 
 MODES = [
     mode("model.train()", "batchnorm-still-updates", "batchnorm-still-updates"),
+    mode(
+        "[m.eval() for m in model.modules() if m is not model]",
+        "dropout-left-in-evaluation-mode",
+        "dropout-left-in-evaluation-mode",
+    ),
     mode("model.eval()", "dropout-left-in-evaluation-mode", "dropout-left-in-evaluation-mode"),
     mode(
         "model.eval(); model.fc.train(); model.requires_grad_(True)",
