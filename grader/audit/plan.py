@@ -148,7 +148,9 @@ def carry_out(
     unit_calls: list[Call] = []
     for unit in units:
         fast = short if unit.cell in kept else whole
-        arguments = (settings, notebook, unit, own[unit.name], limits, sound, fast)
+        mine = own[unit.name]
+        excused = [m for m in mine if any(_fits(each, m) for each in statement.equivalent)]
+        arguments = (settings, notebook, unit, mine, limits, sound, fast, excused)
         unit_calls.append((try_unit, arguments))
     output_calls: list[Call] = [
         (try_hand_in, (settings, label, changed)) for label, changed in changed_outputs(notebook)

@@ -6,7 +6,7 @@ Every function here takes plain records and returns plain records, so that any p
 from __future__ import annotations
 
 import atexit
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from copy import deepcopy
 from pathlib import Path
@@ -31,7 +31,7 @@ from grader.grading.submission import SEED, Grader
 from grader.grading.warm import WarmGrader
 from grader.report import Verdict
 
-EAGER = 8
+EAGER = 4
 """Mutants of a function that a check is asked about first while it has caught none."""
 _STUDENT = "audit"
 
@@ -375,6 +375,7 @@ def try_unit(
     limits: Limits,
     sound: frozenset[str],
     short: Short,
+    excused: Container[Mutant],
 ) -> UnitTried:
     """Take the solution of a function out, see which checks notice, and try its mutants on them.
 
@@ -383,6 +384,7 @@ def try_unit(
     that the reference itself does not always pass would blame any mutant.
 
     Mutants run in the `short` notebook first, and in the whole one for the checks that need it.
+    Those that the author has `excused` are shown to the checks that notice, and to no other.
     """
 
     def work(grader: Grader) -> UnitTried:
@@ -404,7 +406,9 @@ def try_unit(
         for mutant in mutants:
             first = [f for f in reached if not caught[f] and asked[f] < EAGER]
             then = sorted((f for f in reached if f not in first), key=lambda f: -caught[f])
-            order = [*first, *then, *(f for f in functions if f not in reached)]
+            order = [*first, *then]
+            if mutant not in excused:
+                order += [f for f in functions if f not in reached]
             result = _try_mutant(
                 settings,
                 grader,

@@ -264,6 +264,13 @@ def _checks(
 ) -> list[AuditedCheck]:
     asked = Counter(check for each in tried for check in each.asked)
     caught = Counter(each.caught_by for each in (*tried, *found.again))
+    survived: Counter[str] = Counter()
+    equivalent: Counter[str] = Counter()
+    for each in tried:
+        if key_of(each.mutant) in found.equivalent:
+            equivalent.update(each.asked)
+        elif each.caught_by is None:
+            survived.update(each.asked)
     outputs = Counter(check for run in found.outputs for check in lost_checks(run.seen))
     rows = {}
     for check in checks:
@@ -281,6 +288,8 @@ def _checks(
                 hidden=check.hidden,
                 asked=asked[check.function],
                 caught=caught[check.function],
+                survived=survived[check.function],
+                equivalent=equivalent[check.function],
                 outputs=outputs[check.function],
                 seconds=round(seconds.get(check.function, 0.0), 3),
             )

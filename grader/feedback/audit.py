@@ -11,9 +11,10 @@ ENOUGH = 95.0
 
 
 class AuditedCheck(msgspec.Struct, frozen=True, kw_only=True):
-    """One check: mutants that it was asked about, and how many it took points from first.
+    """One check: mutants that it was asked about, and what became of them.
 
-    `outputs` counts the changes of saved outputs that it noticed, `seconds` is how long it takes on
+    It was the first to take points from `caught` of them; `survived` kept all points and
+    `equivalent` are no mistake; from the others another check took points. `outputs` counts the changes of saved outputs that it noticed, `seconds` is how long it takes on
     the reference.
     """
 
@@ -24,6 +25,8 @@ class AuditedCheck(msgspec.Struct, frozen=True, kw_only=True):
     hidden: bool
     asked: int
     caught: int
+    survived: int
+    equivalent: int
     outputs: int
     seconds: float
 
