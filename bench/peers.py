@@ -1,6 +1,6 @@
-"""The same twenty hand-ins graded by Karnameh, nbgrader and Otter-Grader, each its fastest way.
+"""The same hand-ins, twenty unless told, graded by Karnameh, nbgrader and Otter-Grader, each its fastest way.
 
-    python bench/peers.py [--rounds N] [--environments FOLDER]
+    python bench/peers.py [--rounds N] [--students N] [--environments FOLDER]
 
 Installs pinned peers into environments of their own (once, some gigabytes), then grades the class
 with all three in turn, round after round, and prints medians and ratios. All of them start two
@@ -47,13 +47,14 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--students", type=int, default=20)
     parser.add_argument("--environments", type=Path, default=HERE.parent / ".peers")
     options = parser.parse_args()
     kinds = {kind: python_of(kind, options.environments.resolve()) for kind in (Nbgrader, Otter)}
     own = Path(sys.executable)
     sides: list[tuple[Side, Path]] = [(Karnameh(own), own)]
     sides += [(kind(python), python) for kind, python in kinds.items()]
-    answers = students()
+    answers = students(options.students)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         log = folder / "log"
