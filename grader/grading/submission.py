@@ -289,7 +289,10 @@ class Grader:
     def _warm_for(self, notebook: NotebookNode) -> list[str]:
         """What the zygote should have ready for this notebook and the checks."""
         warm = ["networks"] if self._networks else []
-        if _draws(notebook):
+        code = "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "code")
+        if "optim" in code:
+            warm.append("optimisers")
+        if any(word in code for word in ("plot", "plt", "seaborn")):
             warm.append("figures")
         return warm
 
@@ -399,11 +402,6 @@ class Grader:
 def _asks_for_networks(assignment: Assignment) -> bool:
     checks = "\n".join(path.read_text("utf-8") for path in assignment.folder.glob("*.py"))
     return any(word in checks for word in (".module(", "torch.optim"))
-
-
-def _draws(notebook: NotebookNode) -> bool:
-    code = "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "code")
-    return any(word in code for word in ("plot", "plt", "seaborn"))
 
 
 def _criteria(assignment: Assignment) -> dict[str, list[Criterion]]:

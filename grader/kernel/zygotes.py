@@ -188,7 +188,7 @@ class Zygote:
         seed: int = 0,
         output_bytes: int = 1 << 20,
         message_bytes: int = 64 << 20,
-        warm: Sequence[str] = ("networks", "figures"),
+        warm: Sequence[str] = ("networks", "optimisers", "figures"),
     ) -> Child:
         """Fork a child for one submission, confined and ready for its first cell.
 
@@ -199,7 +199,8 @@ class Zygote:
         files
             Data files handed in, by relative path, for its scratch folder.
         warm
-            What the zygote makes ready for it and all after it: ``networks``, ``figures``.
+            What the zygote makes ready for it and all after it: ``networks``,
+            ``optimisers``, ``figures``.
 
         Raises
         ------

@@ -87,6 +87,14 @@ def warm_networks(_: Any) -> None:
         model(torch.ones(2, 1, 2, 2)).sum().backward()
 
 
+def warm_optimisers(_: Any) -> None:
+    """Make an optimiser: the first one imports for a second, in each process that has none."""
+    with contextlib.suppress(ImportError):
+        import torch
+
+        torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=0.1).zero_grad()
+
+
 def warm_figures(shell: Any) -> None:
     """Draw a figure inline."""
     with contextlib.suppress(ImportError):
@@ -114,7 +122,11 @@ def _run_without_trace(shell: Any, *cells: str) -> None:
     shell.execution_count = 1
 
 
-WARM_UPS = {"networks": warm_networks, "figures": warm_figures}
+WARM_UPS = {
+    "networks": warm_networks,
+    "optimisers": warm_optimisers,
+    "figures": warm_figures,
+}
 """What is made ready when the first hand-in comes that may want it."""
 
 
