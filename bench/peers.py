@@ -3,8 +3,8 @@
     python bench/peers.py [--rounds N] [--students N] [--environments FOLDER]
 
 Installs pinned peers into environments of their own (once, some gigabytes), then grades the class
-with all three in turn, round after round, and prints medians and ratios. All of them start two
-processes. Karnameh's cage is on; the others have none. Needs root, for the kernel's accounting.
+with all three in turn, round after round, and prints medians and ratios. The peers start two
+processes, Karnameh what pays. Karnameh's cage is on; the others have none. Needs root, for the kernel's accounting.
 """
 
 from __future__ import annotations

@@ -54,7 +54,7 @@ def environment_of(programs: Path) -> dict[str, str]:
 
 
 class Karnameh:
-    """Two workers, cage on, cards and gradebook written."""
+    """As many workers as pay, cage on, cards and gradebook written."""
 
     name = "Karnameh"
     requirements: ClassVar[list[str]] = []
@@ -72,7 +72,7 @@ class Karnameh:
     def commands(self) -> list[list[str | Path]]:
         return [
             [
-                *(self.python, "-m", "grader.cli", "grade", "tensors", "-j", "2"),
+                *(self.python, "-m", "grader.cli", "grade", "tensors"),
                 *("--course", HERE / "course", "--submissions", self.folder / "submissions"),
                 *("--reports", self.folder / "reports"),
             ]

@@ -52,7 +52,7 @@ def grade(
         list[str] | None, typer.Option(help="Grade this student only; may be repeated.")
     ] = None,
     workers: Annotated[
-        int, typer.Option("-j", "--workers", min=0, help="Worker processes; 0: one a processor.")
+        int, typer.Option("-j", "--workers", min=0, help="Worker processes; 0: as many as pay.")
     ] = 0,
     kernel: Annotated[
         Literal["forked", "cold"],
@@ -117,9 +117,10 @@ def grade(
         settings = Settings(
             read.root.resolve(), each, kernel, not no_cage, submissions=folder.resolve()
         )
-        count = workers or default_workers()
         executor = LocalWorkers if dask is None else _cluster(dask, read, assignment)
-        batch = _grade(read, assignment, settings, chosen, target.resolve(), count, force, executor)
+        batch = _grade(
+            read, assignment, settings, chosen, target.resolve(), workers, force, executor
+        )
         code = max(code, _show(batch, each, target, set(chosen), fail_under, spoken))
         if profile and batch.profile:
             results.print(stage_table(batch.profile, len(batch.outcomes)))
@@ -230,7 +231,8 @@ def _grade(
                 settings,
                 chosen,
                 reports,
-                workers=workers,
+                workers=workers or default_workers(),
+                thrifty=not workers,
                 force=force,
                 watcher=display,
                 stop=stopping,

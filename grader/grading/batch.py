@@ -45,6 +45,10 @@ ATTEMPTS = 4
 """How often a hand-in is tried whose worker process dies under it."""
 DEATHS = 20
 """How many workers may die one after another, with no report in between."""
+START_SECONDS = 4.0
+"""What a worker takes to start: it imports torch, and so does its zygote."""
+USUAL_SECONDS = 0.25
+"""What a hand-in takes, before any has been graded."""
 _GLANCE_SECONDS = 0.5
 """How often whoever watches is told that work goes on."""
 
@@ -133,6 +137,7 @@ def grade_batch(
     reports: Path,
     *,
     workers: int,
+    thrifty: bool = False,
     force: bool = False,
     watcher: Watcher | None = None,
     stop: threading.Event | None = None,
@@ -146,6 +151,8 @@ def grade_batch(
         Path of each hand-in by student id.
     reports
         Folder that holds one folder for each assignment.
+    thrifty
+        Start another worker only when there is more to do than starting one takes.
     force
         Grade also what has a report that holds.
     watcher
@@ -179,13 +186,19 @@ def grade_batch(
             changed = {} if force else _changed(journal, material, contents, tasks)
             earlier = partial(_earlier, journal, folder, changed)
             work = _Work(settings, watcher, stop, journal, earlier)
+            past = past_seconds(journal)
+            known = [past[task.student] for task in tasks if task.student in past]
+            work.usual = median(known) if known else USUAL_SECONDS
         if work is not None:
             if material.whole not in journal.materials:
                 journal.append(material)
             count = min(workers, len(tasks))
             pool = executor(count, journal.scratch)
             away = isinstance(pool, Away)
-            ahead = pool.ahead if isinstance(pool, Away) else lambda: count
+            if isinstance(pool, Away):
+                ahead = pool.ahead
+            else:
+                ahead = partial(work.worth if thrifty else int, count)
             try:
                 for made in work.made(pool, longest_first(tasks, journal), ahead):
                     student = made.outcome.student
@@ -305,6 +318,17 @@ class _Work:
         self._in_vain = 0
         self._reasons: dict[str, str] = {}
         self._running: dict[Future[Made], Task] = {}
+        self.usual = USUAL_SECONDS
+        self._spent = 0.0
+        self._latest = time.monotonic()
+
+    def worth(self, most: int) -> int:
+        """How many workers have more to do than it takes to start one; at most `most`."""
+        if time.monotonic() - self._latest > 2 * START_SECONDS:
+            return most  # what is being graded takes long
+        each = self._spent / len(self.done) if self.done else self.usual
+        left = each * (len(self._waiting) + len(self._running))
+        return max(1, min(most, int(left / START_SECONDS)))
 
     def made(
         self, executor: Executor, tasks: Sequence[Task], ahead: Callable[[], int]
@@ -327,6 +351,8 @@ class _Work:
                 made = self._result(executor, future, self._running.pop(future))
                 if made is not None:
                     self.done.append(made.outcome)
+                    self._spent += made.outcome.seconds
+                    self._latest = time.monotonic()
                     yield made
 
     def _begin(self, executor: Executor, task: Task) -> Future[Made]:

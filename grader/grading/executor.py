@@ -55,6 +55,11 @@ class LocalWorkers(Executor):
         self._load: list[int] = [0] * workers
         self._guard = threading.Lock()
 
+    @property
+    def started(self) -> int:
+        """How many processes have been needed."""
+        return sum(pool is not None for pool in self._pools)
+
     def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
         """Have the process that has least to do call `fn`."""
         with self._guard:

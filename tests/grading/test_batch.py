@@ -68,6 +68,26 @@ class _Replacing(LocalWorkers):
         return super().submit(fn, *args, **kwargs)
 
 
+@pytest.mark.parametrize(("seconds", "started"), [(1000.0, 1), (1e-9, 2)])
+def test_another_worker_is_started_only_for_more_work_than_that_takes(
+    course: Path,
+    three: dict[str, Path],
+    monkeypatch: pytest.MonkeyPatch,
+    seconds: float,
+    started: int,
+) -> None:
+    pools: list[LocalWorkers] = []
+
+    def executor(workers: int, scratch: Path) -> Executor:
+        pools.append(LocalWorkers(workers, scratch))
+        return pools[0]
+
+    monkeypatch.setattr(batch, "START_SECONDS", seconds)
+    done = grade(course, three, thrifty=True, executor=executor)
+    assert len(done.outcomes) == 3
+    assert pools[0].started == started
+
+
 def test_a_deadly_hand_in_costs_itself_only(course: Path, three: dict[str, Path]) -> None:
     pools: list[_Replacing] = []
 
