@@ -5,15 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from grader.authoring.foreign import Foreign, NotImported
-from grader.authoring.importing import import_anew, import_into
-from grader.authoring.nbgrader import read_nbgrader
-from grader.authoring.otter import read_otter
-from grader.authoring.placing import NotPlaced, check_slug
 from grader.cli.console import (
     BELOW,
     PASSED,
@@ -25,6 +20,9 @@ from grader.cli.console import (
     stop,
 )
 from grader.course.texts import LANGUAGES
+
+if TYPE_CHECKING:
+    from grader.authoring.foreign import Foreign
 
 Notebook = Annotated[Path, typer.Argument(help="The notebook, or the folder that holds it alone.")]
 Slug = Annotated[
@@ -61,6 +59,8 @@ def import_nbgrader(
 
     Exit codes: 0 all of it was carried over; 1 written, and the report names what was not; 2 usage.
     """
+    from grader.authoring.nbgrader import read_nbgrader
+
     _import(read_nbgrader, path, slug, course, new_course, language, tried)
 
 
@@ -82,6 +82,8 @@ def import_otter(
 
     Exit codes: 0 all of it was carried over; 1 written, and the report names what was not; 2 usage.
     """
+    from grader.authoring.otter import read_otter
+
     _import(read_otter, path, slug, course, new_course, language, tried)
 
 
@@ -94,7 +96,15 @@ def _import(
     language: str | None,
     tried: bool,
 ) -> None:
+    # Imported here, for they take longer than most other commands.
+    from grader.authoring.foreign import NotImported
+    from grader.authoring.importing import import_anew, import_into
+    from grader.authoring.placing import NotPlaced, check_slug
+
     name = slug or re.sub(r"[^a-z0-9]+", "_", path.stem.lower()).strip("_")
+    spoken = language or "en"
+    if spoken not in LANGUAGES:
+        raise stop(f'"{spoken}" is no language known here: write one of {", ".join(LANGUAGES)}')
     try:
         check_slug(name)
         foreign = read(path)
@@ -102,7 +112,7 @@ def _import(
             into = course_at(course)
             done = import_into(into, name, foreign, spoken_by(into, language), tried=tried)
         else:
-            done = import_anew(new_course, name, foreign, _known(language or "en"), tried=tried)
+            done = import_anew(new_course, name, foreign, spoken, tried=tried)
     except (NotImported, NotPlaced) as error:
         raise stop(str(error)) from error
     except OSError as error:
@@ -111,11 +121,3 @@ def _import(
         messages.print(str(written), markup=False, highlight=False, soft_wrap=True)
     results.print(done.report, markup=False, highlight=False, soft_wrap=True)
     raise typer.Exit(PASSED if done.whole else BELOW)
-
-
-def _known(language: str) -> str:
-    if language not in LANGUAGES:
-        raise NotPlaced(
-            f'"{language}" is no language known here: write one of {", ".join(LANGUAGES)}'
-        )
-    return language

@@ -7,8 +7,6 @@ from typing import Annotated
 
 import typer
 
-from grader.authoring.placing import NotPlaced
-from grader.authoring.scaffold import new_assignment, new_course, read_languages
 from grader.cli.console import CourseOption, course_at, messages, results, stop
 from grader.course.course import FILE, Course
 
@@ -36,12 +34,17 @@ def new(
 
     Exit codes: 0 written; 2 usage, or something of that name is there.
     """
+    # Imported here, for they take longer than most other commands.
+    from grader.authoring.placing import NotPlaced
+    from grader.authoring.scaffold import new_assignment, new_course, read_languages
+
+    if new_course_in is not None and course != Path():
+        raise stop("--course names a course that is there, --new-course begins one: give one")
     try:
         if new_course_in is None:
             written = new_assignment(_course(course, languages), slug)
         else:
-            begun_in = _alone(new_course_in, course)
-            written = new_course(begun_in, slug, read_languages(languages or "fa,en"))
+            written = new_course(new_course_in, slug, read_languages(languages or "fa,en"))
     except NotPlaced as error:
         raise stop(str(error)) from error
     except OSError as error:
@@ -51,7 +54,7 @@ def new(
     place = new_course_in or course
     at = "" if place == Path() else f" --course {place}"
     messages.print(
-        f"Next: grader release {slug}{at}, and grader grade {slug}{at}",
+        f"Next: grader grade {slug}{at}, grader audit {slug}{at}, grader release {slug}{at}",
         markup=False,
         highlight=False,
         soft_wrap=True,
@@ -60,16 +63,10 @@ def new(
 
 def _course(root: Path, languages: str | None) -> Course:
     if languages is not None:
-        raise NotPlaced(f"--languages goes with --new-course: a course has its own, in {FILE}")
+        raise stop(f"--languages goes with --new-course: a course has its own, in {FILE}")
     if not (root / FILE).exists():
-        raise NotPlaced(
+        raise stop(
             f"there is no {FILE} in {root.resolve()}: go to the course's folder, name it with "
             "--course, or begin a course with --new-course DIR"
         )
     return course_at(root)
-
-
-def _alone(new_course_in: Path, course: Path) -> Path:
-    if course != Path():
-        raise NotPlaced("--course names a course that is there, --new-course begins one: give one")
-    return new_course_in

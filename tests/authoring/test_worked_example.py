@@ -46,6 +46,10 @@ def commands(text: str) -> list[tuple[str, str]]:
     return [(command, "".join(f"{line}\n" for line in lines)) for command, lines in found]
 
 
+def on_one_processor() -> None:
+    os.sched_setaffinity(0, [min(os.sched_getaffinity(0))])
+
+
 def run(command: str, cwd: Path) -> tuple[str, Path]:
     """Run a command as the reader's shell does; return what it writes and where it ends up."""
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
@@ -58,6 +62,7 @@ def run(command: str, cwd: Path) -> tuple[str, Path]:
         text=True,
         check=False,
         timeout=240,
+        preexec_fn=on_one_processor,  # one worker: the page is about what comes out, not how fast
     )
     output, _, place = done.stdout.rpartition(_CWD)
     return output, Path(place)
