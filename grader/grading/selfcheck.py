@@ -20,6 +20,7 @@ from grader.course.course import Course, read_course
 from grader.course.messages import say
 from grader.grading.pack import SUFFIX, read_pack, unpacked
 from grader.grading.submission import Grader
+from grader.grading.warmth import likely
 from grader.kernel.zygotes import Zygote
 from grader.notebook import assignment_of, storable
 from grader.report import Notice, Report
@@ -128,7 +129,8 @@ def self_checks(
     """
     notice = Notice(id="no-cage", text=say("no-cage"))
 
-    with Zygote(caged=False, wait=False) as zygote:  # imports while the checks are collected
+    warm = likely(checks.assignment)
+    with Zygote(caged=False, wait=False, warm=warm) as zygote:  # while the checks are collected
 
         def work(judge: Judge) -> None:
             with Grader(judge.public(), caged=False, zygote=zygote) as grader:

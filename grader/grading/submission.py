@@ -24,6 +24,7 @@ from grader.course.messages import say
 from grader.grading import notices
 from grader.grading.kept import again, keep, unpacked
 from grader.grading.records import KernelName
+from grader.grading.warmth import asked_by_checks, used_by
 from grader.kernel.allowance import Allowance
 from grader.kernel.cold import ColdKernel
 from grader.kernel.forked import ForkedKernel
@@ -123,7 +124,7 @@ class Grader:
         self._sources = _hash_of_sources(self.assignment)
         self._released = released_files(self.assignment)
         self._forking = 0.0
-        self._networks = _asks_for_networks(self.assignment)
+        self._asked = asked_by_checks(self.assignment)
 
     def close(self) -> None:
         """End the zygote."""
@@ -288,13 +289,8 @@ class Grader:
 
     def _warm_for(self, notebook: NotebookNode) -> list[str]:
         """What the zygote should have ready for this notebook and the checks."""
-        warm = ["networks"] if self._networks else []
         code = "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "code")
-        if "optim" in code:
-            warm.append("optimisers")
-        if any(word in code for word in ("plot", "plt", "seaborn")):
-            warm.append("figures")
-        return warm
+        return self._asked + used_by(code)
 
     def _start_kernel(self, found: Found, warm: Sequence[str], seed: int = SEED) -> Kernel:
         started = time.perf_counter()
@@ -397,11 +393,6 @@ class Grader:
 
     def _versions(self) -> Mapping[str, str]:
         return {} if self._zygote is None else self._zygote.versions
-
-
-def _asks_for_networks(assignment: Assignment) -> bool:
-    checks = "\n".join(path.read_text("utf-8") for path in assignment.folder.glob("*.py"))
-    return any(word in checks for word in (".module(", "torch.optim"))
 
 
 def _criteria(assignment: Assignment) -> dict[str, list[Criterion]]:

@@ -21,6 +21,7 @@ from grader.checks.session import Judge, run_session
 from grader.course.assignment import Assignment
 from grader.grading.records import KernelName
 from grader.grading.submission import Graded, Grader
+from grader.grading.warmth import likely
 from grader.kernel.zygotes import Zygote
 from grader.report import Late, Report
 
@@ -76,7 +77,8 @@ class WarmGrader:
         self._zygote: Zygote | None = None
         try:
             if self._early:  # it imports while the checks are collected
-                self._zygote = Zygote(caged=self._options[1], wait=False)
+                warm = likely(self._assignment)
+                self._zygote = Zygote(caged=self._options[1], wait=False, warm=warm)
             run_session(self._assignment, self._serve)
         except BaseException as error:  # noqa: BLE001 - told to whoever waits
             self._collected.set()

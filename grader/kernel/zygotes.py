@@ -100,6 +100,8 @@ class Zygote:
         Whether it runs in the cage. Without, student code runs as the user who grades.
     wait
         Until it is ready; else the first child waits for that, and others work meanwhile.
+    warm
+        What it makes ready before its first child: as :meth:`start_child` takes it.
 
     Raises
     ------
@@ -107,8 +109,9 @@ class Zygote:
         If it does not come up.
     """
 
-    def __init__(self, *, caged: bool = True, wait: bool = True) -> None:
+    def __init__(self, *, caged: bool = True, wait: bool = True, warm: Sequence[str] = ()) -> None:
         self.caged = caged
+        self._warm = warm
         self.versions: dict[str, str] = {}
         """Of Python and the libraries, once it is ready."""
         self._folder = Path(tempfile.mkdtemp(prefix="karnameh-"))
@@ -129,7 +132,7 @@ class Zygote:
         ours, theirs = socket.socketpair()
         self._control = ours
         # The number that the sandboxed process finds its end of the pair under.
-        arguments = ["-m", "caged", "zygote", str(theirs.fileno())]
+        arguments = ["-m", "caged", "zygote", str(theirs.fileno()), *self._warm]
         with theirs, self._log.open("wb") as log:
             if self.caged:
                 command = cage.sandbox_command([*arguments, "--namespaces"], stage=self._stage)

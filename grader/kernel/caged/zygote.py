@@ -20,7 +20,7 @@ import stat
 import sys
 import threading
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
 import msgspec
@@ -262,9 +262,13 @@ class Zygote:
         Where the grader's orders come.
     namespaces
         Whether each child gets namespaces of its own.
+    warm
+        Which of :data:`WARM_UPS` to take before the first child.
     """
 
-    def __init__(self, control: socket.socket, *, namespaces: bool) -> None:
+    def __init__(
+        self, control: socket.socket, *, namespaces: bool, warm: Sequence[str] = ()
+    ) -> None:
         self.control = control
         self.namespaces = namespaces
         self.children: set[int] = set()
@@ -272,7 +276,7 @@ class Zygote:
         self.started = 0
         versions = import_libraries()
         self.shell = make_shell()
-        self.warm_up(warm_up)
+        self.warm_up(warm_up, *(self.cold.pop(name) for name in warm))
         self.pid_namespace = -1
         if namespaces:
             self.pid_namespace = os.open("/proc/self/ns/pid", os.O_RDONLY | os.O_CLOEXEC)
@@ -360,6 +364,7 @@ class Zygote:
 
 
 def main(arguments: list[str]) -> None:
-    """Serve on the file descriptor named by the first argument."""
+    """Serve on the file descriptor named by the first argument; others say how."""
     with socket.socket(fileno=int(arguments[0])) as control:
-        Zygote(control, namespaces="--namespaces" in arguments).serve()
+        warm = [argument for argument in arguments[1:] if argument in WARM_UPS]
+        Zygote(control, namespaces="--namespaces" in arguments, warm=warm).serve()
