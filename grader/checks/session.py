@@ -136,6 +136,8 @@ class Judge:
         failure = next((c.excinfo for c in self._calls if c.excinfo is not None), None)
         error = None if failure is None else failure.value
         if isinstance(error, (KeyboardInterrupt, NotAsked)):
+            # What follows now is not what pytest was told: nothing may stay set up for it.
+            self._session._setupstate.teardown_exact(None)  # noqa: SLF001
             raise error
         record = plugin.record_of(item) or Record(hidden=check.hidden)
         plugin.forget(item)

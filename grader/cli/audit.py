@@ -30,7 +30,7 @@ from grader.feedback.untrusted import visible
 from grader.grading.executor import default_workers
 from grader.grading.files import write_whole
 from grader.kernel.cage import NoCage
-from grader.kernel.zygotes import ZygoteError
+from grader.kernel.starting import ZygoteError
 from grader.notebook import ReleaseError
 
 

@@ -62,7 +62,7 @@ def check(
     from grader.checks.session import BrokenChecks
     from grader.grading.pack import BadPack
     from grader.grading.selfcheck import checks_for, self_checks
-    from grader.kernel.zygotes import ZygoteError
+    from grader.kernel.starting import ZygoteError
 
     if not notebook.exists():
         raise stop(f"there is no file {notebook}")

@@ -35,7 +35,7 @@ def release(
     from grader.course.errors import CourseError
     from grader.grading.recording import ReleaseRefused
     from grader.grading.release import release as released
-    from grader.kernel.zygotes import ZygoteError
+    from grader.kernel.starting import ZygoteError
 
     read = course_at(course)
     assignment = assignment_of(read, slug)

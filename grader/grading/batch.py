@@ -64,7 +64,7 @@ def concerning_all() -> tuple[type[Exception], ...]:
 
 def machine_faults() -> tuple[type[Exception], ...]:
     """What the machine is at fault for, rather than the course or the command."""
-    from grader.kernel.zygotes import ZygoteError
+    from grader.kernel.starting import ZygoteError
 
     return ZygoteError, WrongEngine
 

@@ -33,7 +33,7 @@ from grader.course.feedback import Feedback
 from grader.course.policy import NoPenalty
 from grader.course.texts import Text
 from grader.grading.submission import RELEASED
-from grader.kernel.zygotes import lay_files
+from grader.kernel.starting import lay_files
 
 SUFFIX: Final = ".pack"
 _MAGIC: Final = b"karnameh check pack 1\n"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import hashlib
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Final
@@ -68,8 +69,16 @@ class _Recording(msgspec.Struct, frozen=True):
     kept: Kept
 
 
-def make_pack(course: Course, assignment: Assignment, solved: NotebookNode) -> Made:
+def make_pack(
+    course: Course, assignment: Assignment, solved: NotebookNode, run: Kept | None = None
+) -> Made:
     """Record the checks of `assignment` on the notebook with the solutions, and pack them.
+
+    Parameters
+    ----------
+    run
+        What was kept of that notebook, if it was graded before as that of the student
+        ``reference``.
 
     Raises
     ------
@@ -78,7 +87,7 @@ def make_pack(course: Course, assignment: Assignment, solved: NotebookNode) -> M
         kept.
     """
     _check_settings(assignment)
-    recording = _record(assignment, solved)
+    recording = _record(assignment, solved, run)
     modes, postponed = _modes(assignment, recording)
     while True:
         pack = _packed(course, assignment, recording, modes)
@@ -105,7 +114,7 @@ def _check_settings(assignment: Assignment) -> None:
             )
 
 
-def _record(assignment: Assignment, solved: NotebookNode) -> _Recording:
+def _record(assignment: Assignment, solved: NotebookNode, run: Kept | None) -> _Recording:
     """Run the solved notebook once, with all checks, and write down what they are answered."""
     path = assignment.root / "reference" / f"{assignment.slug}.py"
     recorder = Recorder(Reference(path))
@@ -116,7 +125,16 @@ def _record(assignment: Assignment, solved: NotebookNode) -> _Recording:
         wanted[check] = []  # a check that is judged twice begins anew
         return Terms(wanted=wanted[check])
 
+    def again(judge: Judge, kept: Kept) -> _Recording:
+        judged, troubles = judge.judge(_subject(assignment, solved, kept))
+        _must_work(troubles)
+        verdicts = {each.result.id: each for each in judged}
+        return _Recording(list(judge.checks), recorder, wanted, verdicts, kept)
+
     def work(judge: Judge) -> _Recording:
+        if run is not None:
+            with suppress(NotAsked):  # what the notebook is told in the midst of a call
+                return again(judge, run)
         graded = _graded(judge, solved)
         _must_work(graded.troubles)
         if graded.kept is None:
@@ -144,6 +162,10 @@ def _graded(judge: Judge, solved: NotebookNode) -> Graded:
         notebook = Path(folder) / f"{judge.assignment.slug}.ipynb"
         nbformat.write(solved, notebook)
         return grader.grade("reference", notebook)
+
+
+def _subject(assignment: Assignment, solved: NotebookNode, kept: Kept) -> Subject:
+    return Subject(assignment, "reference", solved, kept.run(solved, assignment.limits))
 
 
 def _must_work(troubles: Sequence[Trouble]) -> None:
@@ -287,23 +309,18 @@ def _hashes(assignment: Assignment, check: Check, wanted: Sequence[Any]) -> list
 def _unlike(pack: Pack, recording: _Recording, solved: NotebookNode) -> dict[str, str]:
     """Judge the solved notebook from the pack; return the checks that come to something else."""
 
-    def again(judge: Judge) -> list[Judged]:
-        run = recording.kept.run(solved, pack.limits)
-        subject = Subject(judge.assignment, "reference", solved, run)
-        judged, troubles = judge.public().judge(subject)
-        _must_work(troubles)
-        return judged
-
-    def anew(judge: Judge) -> list[Judged]:
-        graded = _graded(judge.public(), solved)
+    def work(judge: Judge) -> list[Judged]:
+        public = judge.public()
+        with suppress(NotAsked):
+            judged, troubles = public.judge(_subject(judge.assignment, solved, recording.kept))
+            _must_work(troubles)
+            return judged
+        graded = _graded(public, solved)
         _must_work(graded.troubles)
         return [] if graded.kept is None else unpacked_run(graded.kept).judged
 
     with unpacked(pack) as (_, assignment):
-        try:
-            found = run_session(assignment, again, pack.stand_in())
-        except NotAsked:  # what the notebook is told in the midst of a call is not kept
-            found = run_session(assignment, anew, pack.stand_in())
+        found = run_session(assignment, work, pack.stand_in())
     unlike: dict[str, str] = {}
     for check, judged in zip(pack.checks, found, strict=True):
         read_only = check.mode == "format" and judged.result.at_grading

@@ -7,9 +7,11 @@ itself, where there is one.
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Literal
 
 import msgspec
 
@@ -21,7 +23,6 @@ from grader.course.messages import say
 from grader.grading.pack import SUFFIX, read_pack, unpacked
 from grader.grading.submission import Grader
 from grader.grading.warmth import likely
-from grader.kernel.zygotes import Zygote
 from grader.notebook import assignment_of, storable
 from grader.report import Notice, Report
 
@@ -114,6 +115,7 @@ def self_checks(
     *,
     occasions: Iterable[None],
     told: Callable[[Report], None],
+    kernel: Literal["forked", "plain"] | None = None,
 ) -> None:
     """Grade `notebook` by the public checks alone, uncaged: it is the student's own.
 
@@ -126,19 +128,29 @@ def self_checks(
         An item for each time to grade, such as :func:`~grader.grading.saves.saves` yields.
     told
         Called with each report.
+    kernel
+        None takes the forked one on Linux, and the plain one elsewhere.
     """
     notice = Notice(id="no-cage", text=say("no-cage"))
+    chosen = kernel or ("forked" if sys.platform == "linux" else "plain")
 
-    warm = likely(checks.assignment)
-    with Zygote(caged=False, wait=False, warm=warm) as zygote:  # while the checks are collected
+    def work(judge: Judge) -> None:
+        with Grader(judge.public(), kernel=chosen, caged=False, zygote=zygote) as grader:
+            for _ in occasions:
+                report = grader.grade(storable(notebook.stem), notebook).report
+                told(msgspec.structs.replace(report, warnings=[notice, *report.warnings]))
 
-        def work(judge: Judge) -> None:
-            with Grader(judge.public(), caged=False, zygote=zygote) as grader:
-                for _ in occasions:
-                    report = grader.grade(storable(notebook.stem), notebook).report
-                    told(msgspec.structs.replace(report, warnings=[notice, *report.warnings]))
+    zygote = None
+    if chosen == "forked":
+        from grader.kernel.zygotes import Zygote
 
+        warm = likely(checks.assignment)  # while the checks are collected
+        zygote = Zygote(caged=False, wait=False, warm=warm)
+    try:
         run_session(checks.assignment, work, checks.stand_in)
+    finally:
+        if zygote is not None:
+            zygote.close()
 
 
 def _slug(course: Course, notebook: Path, named: str | None) -> str:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from decimal import Decimal
 from pathlib import Path, PurePosixPath
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 import msgspec
 from msgspec.structs import replace
@@ -26,11 +26,9 @@ from grader.grading.kept import again, keep, unpacked
 from grader.grading.records import KernelName
 from grader.grading.warmth import asked_by_checks, used_by
 from grader.kernel.allowance import Allowance
-from grader.kernel.cold import ColdKernel
-from grader.kernel.forked import ForkedKernel
 from grader.kernel.run import Kernel, Run, process_limits, run_notebook
+from grader.kernel.starting import ZygoteError
 from grader.kernel.transcript import NotAsked, Turn
-from grader.kernel.zygotes import Zygote, ZygoteError
 from grader.notebook import (
     Found,
     Unreadable,
@@ -52,6 +50,9 @@ from grader.report import (
     rounded,
 )
 from grader.secrets import redact
+
+if TYPE_CHECKING:
+    from grader.kernel.zygotes import Zygote
 
 SEED = 0
 """Seed of Python, numpy and torch before the first cell of every notebook."""
@@ -93,7 +94,8 @@ class Grader:
     judge
         The collected checks of the assignment.
     kernel
-        ``forked`` from a zygote, or ``cold``: a standard ipykernel for each hand-in.
+        ``forked`` from a zygote, or ``cold``: a standard ipykernel for each hand-in; ``plain``: one
+        without limits, for students' own machines, whatever they are.
     caged
         Whether student code is confined.
     marks
@@ -108,7 +110,7 @@ class Grader:
         self,
         judge: Judge,
         *,
-        kernel: KernelName = "forked",
+        kernel: KernelName | Literal["plain"] = "forked",
         caged: bool = True,
         marks: Callable[[str], Marks] | None = None,
         late: Callable[[str], Late | None] | None = None,
@@ -303,6 +305,20 @@ class Grader:
         limits = self.assignment.limits
         files = {PurePosixPath(name): data for name, data in self._released.items()}
         files |= {PurePosixPath(file.name): file.data for file in found.files}
+        if self._kernel == "plain":
+            from grader.kernel.plain import PlainKernel
+
+            return PlainKernel(
+                files=files,
+                seed=SEED,
+                output_bytes=limits.output_kb << 10,
+                message_bytes=limits.message_mb << 20,
+            )
+        # The others need Linux: students may have another machine.
+        from grader.kernel.cold import ColdKernel
+        from grader.kernel.forked import ForkedKernel
+        from grader.kernel.zygotes import Zygote
+
         if self._kernel == "cold":
             return ColdKernel(
                 process_limits(limits),

@@ -23,27 +23,17 @@ from typing import Any, Final
 
 import msgspec
 import zmq
-from jupyter_client.asynchronous.client import AsyncKernelClient
 from jupyter_client.connect import write_connection_file
 from nbclient.exceptions import DeadKernelError
 
 from grader.kernel import cage, processes
 from grader.kernel.caged import cold, confine
-from grader.kernel.messages import OutputFlood, checked_content, error_of, flood_limits
-from grader.kernel.zygotes import START_SECONDS, ZygoteError, lay_files
+from grader.kernel.clients import CheckedClient, WatchedClient
+from grader.kernel.messages import error_of, flood_limits
+from grader.kernel.starting import START_SECONDS, ZygoteError, lay_files
 
 _OPEN_SECONDS: Final = 10.0
 _MAX_SOCKET_PATH: Final = 100
-_size = msgspec.msgpack.Encoder(enc_hook=repr).encode
-
-
-class _WatchedClient(AsyncKernelClient):
-    """jupyter_client's own client, for a process that it did not start."""
-
-    process: subprocess.Popen[bytes]
-
-    async def is_alive(self) -> bool:
-        return self.process.poll() is None
 
 
 class ColdKernel:
@@ -181,10 +171,10 @@ class ColdKernel:
         self.layers = msgspec.json.decode((self._channel / "layers.json").read_bytes())
         if self._caged:
             self.layers.insert(0, "bubblewrap")
-        self.client = _CheckedClient(self._connected, self)
+        self.client = CheckedClient(self._connected, self)
 
-    def _connect(self) -> _WatchedClient:
-        client = _WatchedClient()
+    def _connect(self) -> WatchedClient:
+        client = WatchedClient()
         client.load_connection_file(str(self._folder / "client.json"))
         client.process = self.process
         client.allow_stdin = False
@@ -292,65 +282,3 @@ def _short_folder() -> Path:
         folder.rmdir()
         folder = Path(tempfile.mkdtemp(prefix="karnameh-", dir="/tmp"))
     return folder
-
-
-class _CheckedClient:
-    """jupyter_client's client for nbclient, with what the kernel sends checked."""
-
-    def __init__(self, client: _WatchedClient, kernel: ColdKernel) -> None:
-        self._client = client
-        self._kernel = kernel
-        self.allow_stdin = False
-        self.shell_channel = _Replies(client.shell_channel, kernel)
-        self.iopub_channel = _Publications(client.iopub_channel, kernel)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._client, name)
-
-    async def execute(self, code: str, **options: Any) -> str:
-        self._kernel.truncated = False
-        self._kernel.reply = {}
-        self.iopub_channel.start_cell()
-        request: str = self._client.execute(code, **options)
-        return request
-
-
-class _Replies:
-    def __init__(self, channel: Any, kernel: ColdKernel) -> None:
-        self._channel = channel
-        self._kernel = kernel
-
-    async def get_msg(self, timeout: float | None = None) -> dict[str, Any]:
-        message: dict[str, Any] = await self._channel.get_msg(timeout=timeout)
-        with contextlib.suppress(ValueError):
-            message["content"] = checked_content("execute_reply", message["content"])
-            self._kernel.reply = message["content"]
-        return message
-
-
-class _Publications:
-    def __init__(self, channel: Any, kernel: ColdKernel) -> None:
-        self._channel = channel
-        self._kernel = kernel
-        self.start_cell()
-
-    def start_cell(self) -> None:
-        self._bytes, self._messages = flood_limits(self._kernel.output_bytes)
-
-    async def get_msg(self, timeout: float | None = None) -> dict[str, Any]:
-        while True:
-            message: dict[str, Any] = await self._channel.get_msg(timeout=timeout)
-            kind, content = message["msg_type"], message["content"]
-            if kind == "status":
-                return message
-            if kind == "truncated":
-                self._kernel.truncated = True
-                continue
-            self._bytes -= len(_size(content))
-            self._messages -= 1
-            if self._bytes < 0 or self._messages < 0:
-                self._kernel.kill()
-                raise OutputFlood("the cell wrote more than it may")
-            with contextlib.suppress(ValueError):
-                message["content"] = checked_content(kind, content)
-                return message

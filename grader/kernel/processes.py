@@ -64,7 +64,7 @@ def _parent(pid: int) -> tuple[str, int]:
     return fields[0], int(fields[1])
 
 
-_TICK: Final = 1 / os.sysconf("SC_CLK_TCK")
+_TICK: Final = 1 / os.sysconf("SC_CLK_TCK") if hasattr(os, "sysconf") else 0.01
 
 
 def cpu_seconds(pids: Iterable[int]) -> float:
@@ -134,6 +134,8 @@ def _pages_of(pid: int, file: str, names: tuple[str, ...]) -> int:
 
 def out_of_memory_kills() -> int:
     """How many processes the kernel has killed since boot because no memory was left."""
+    if not (_PROC / "vmstat").exists():  # no Linux
+        return 0
     for line in (_PROC / "vmstat").read_text().splitlines():
         if line.startswith("oom_kill "):
             return int(line.split()[1])

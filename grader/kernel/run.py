@@ -18,7 +18,7 @@ import time
 from collections.abc import Callable
 from copy import deepcopy
 from types import TracebackType
-from typing import Any, Literal, Protocol, Self
+from typing import TYPE_CHECKING, Any, Literal, Protocol, Self
 
 import msgspec
 from nbclient import NotebookClient
@@ -27,11 +27,13 @@ from nbformat import NotebookNode
 
 from grader.course.assignment import Limits
 from grader.kernel.allowance import Allowance
-from grader.kernel.caged.confine import Limits as ProcessLimits
 from grader.kernel.messages import OutputFlood
 from grader.kernel.outputs import empty, joined, size_of
 from grader.kernel.probe import Died, Probe, TimedOut, Turn
 from grader.kernel.processes import cpu_seconds, descendants, out_of_memory_kills
+
+if TYPE_CHECKING:
+    from grader.kernel.caged.confine import Limits as ProcessLimits
 
 RECORDED = "recorded"
 """Tag of cells whose saved outputs are kept instead of running them."""
@@ -93,6 +95,8 @@ class Kernel(Protocol):
 
 def process_limits(limits: Limits) -> ProcessLimits:
     """The part of an assignment's limits that the kernel of the machine holds."""
+    from grader.kernel.caged.confine import Limits as ProcessLimits  # Linux alone has it
+
     return ProcessLimits(
         memory_mb=limits.memory_mb,
         processes=limits.processes,
@@ -379,7 +383,7 @@ def _how_it_ended(status: int | None) -> tuple[Reason, int | None]:
     if status is None or status >= 0:
         return "exit", status
     # SIGKILL was ours: the process lived on, but had closed its channel.
-    return "signal", None if status == -signal.SIGKILL else -status
+    return "signal", None if -status == getattr(signal, "SIGKILL", 9) else -status
 
 
 def _is_cancelled() -> bool:

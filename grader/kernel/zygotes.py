@@ -14,20 +14,16 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Self
 
 import msgspec
 
 from grader.kernel import cage, processes
 from grader.kernel.caged import confine, frames, wire
+from grader.kernel.starting import START_SECONDS, ZygoteError, lay_files
 
-START_SECONDS: Final = 120.0
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder().decode
-
-
-class ZygoteError(RuntimeError):
-    """The zygote or the cage around it did not come up, or is gone: the environment's fault."""
 
 
 class Child:
@@ -301,19 +297,3 @@ class Zygote:
         place: TracebackType | None,
     ) -> None:
         self.close()
-
-
-def lay_files(folder: Path, files: Mapping[PurePosixPath, bytes]) -> None:
-    """Write the data files handed in below `folder`, for whoever runs the notebook to read.
-
-    Raises
-    ------
-    ValueError
-        If a name leads out of `folder`.
-    """
-    for name, data in files.items():
-        if name.is_absolute() or ".." in name.parts:
-            raise ValueError(f"a data file named {name} would lie outside the scratch folder")
-        path = folder / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(data)

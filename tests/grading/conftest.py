@@ -10,8 +10,13 @@ import pytest
 
 from grader.course.course import read_course
 from tests.desk import Desk
+from tests.grading.handout import WARMUP, Handout
 
-WARMUP = Path(__file__).parents[1] / "warmup_course"
+
+@pytest.fixture(scope="session")
+def handout(tmp_path_factory: pytest.TempPathFactory) -> Handout:
+    """The archive of the warm-up assignment, unpacked, with no course around."""
+    return Handout(tmp_path_factory.mktemp("release"))
 
 
 @pytest.fixture(scope="session")

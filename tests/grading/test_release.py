@@ -4,64 +4,33 @@ from __future__ import annotations
 
 import io
 import os
-import shutil
 import subprocess
 import sys
-import zipfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import nbformat
 import numpy as np
 import pytest
 from nbclient import NotebookClient
+from nbformat import NotebookNode
 
+from grader.checks.hashed import hashed
 from grader.checks.replay import Concealed, NotRecorded, Recorded, Replay
+from grader.checks.session import Judge, run_session
+from grader.checks.subject import Subject
 from grader.course.assignment import read_assignment
 from grader.course.course import read_course
+from grader.course.errors import CourseError
+from grader.grading.kept import Kept
+from grader.grading.kept import unpacked as unpacked_run
 from grader.grading.leaks import code_secrets, leaks, value_secrets
-from grader.grading.pack import Pack, read_pack
-from grader.grading.release import Released, release, solution
-from tests.grading.conftest import WARMUP
+from grader.grading.pack import BadPack, Pack, read_pack, unpacked
+from grader.grading.recording import ReleaseRefused, make_pack
+from grader.report import CheckResult
+from tests.desk import Desk
+from tests.grading.handout import VALUES, Handout, solved
 
 GRADER = [sys.executable, "-m", "grader.cli"]
-VALUES = b"first,second\n0.5,1.5\n"
-
-
-class Handout:
-    """The warm-up assignment as students receive it: released once, unpacked in an empty folder."""
-
-    def __init__(self, folder: Path) -> None:
-        root = folder / "course"
-        shutil.copytree(WARMUP, root, ignore=shutil.ignore_patterns("__pycache__"))
-        data = root / "assignments" / "warmup" / "files" / "data"
-        data.mkdir(parents=True)
-        (data / "values.csv").write_bytes(VALUES)
-        self.course = read_course(root)
-        self.assignment = read_assignment(self.course, "warmup")
-        self.released: Released = release(self.course, self.assignment, folder / "out")
-        self.archive = self.released.paths[-1]
-        with zipfile.ZipFile(self.archive) as archive:
-            archive.extractall(folder / "home")
-        self.folder = folder / "home" / "warmup"
-        shutil.rmtree(root)  # no course is around
-        self.pack: Pack = read_pack(self.folder / "warmup.pack")
-
-
-@pytest.fixture(scope="module")
-def handout(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Handout]:
-    return Handout(tmp_path_factory.mktemp("release"))
-
-
-def solved(**replacements: str) -> nbformat.NotebookNode:
-    """The solved notebook, with whole cells replaced by name."""
-    course = read_course(WARMUP)
-    notebook = solution(read_assignment(course, "warmup"), course.languages)
-    for cell in notebook.cells:
-        name = cell.metadata.get("karnameh", {}).get("name")
-        if cell.cell_type == "code" and name in replacements:
-            cell.source = replacements[name]
-    return notebook
 
 
 def check(folder: Path, *arguments: str, network: bool = False) -> subprocess.CompletedProcess[str]:
@@ -232,3 +201,115 @@ def test_a_cell_of_the_notebook_checks_a_question_as_the_command_does(handout: H
     # The student's own random numbers go on as if nothing had been checked, and numpy was enough.
     assert outputs[3][0].text == f"{np.random.RandomState(3).randint(1 << 30)} False\n"
     assert outputs[4][0].evalue.endswith("there are: numbers, network, extra")
+
+
+def packed(course: Path, warmup: Desk, settings: str, folder: Path) -> tuple[Pack, Kept]:
+    """Pack the warm-up assignment with other settings for self-checking."""
+    file = course / "assignments" / "warmup" / "assignment.toml"
+    file.write_text(
+        file.read_text("utf-8").replace("[limits]", f"{settings}\n[limits]", 1), "utf-8"
+    )
+    checks = course / "assignments" / "warmup" / "test_network.py"
+    source = checks.read_text("utf-8").replace(
+        "test_choice(student,", "test_choice(student, reference,"
+    )
+    checks.write_text(source.replace('.choice("relu")', ".choice(reference.activation)"), "utf-8")
+    read = read_course(course)
+    kept = kept_run(warmup, solved(), folder)
+    return make_pack(read, read_assignment(read, "warmup"), solved(), kept).pack, kept
+
+
+def kept_run(warmup: Desk, notebook: NotebookNode, folder: Path) -> Kept:
+    path = folder / "graded.ipynb"
+    nbformat.write(notebook, path)
+    kept = warmup._grader.grade("reference", path).kept
+    assert kept is not None
+    return unpacked_run(kept)
+
+
+def judged_from(pack: Pack, notebook: NotebookNode, kept: Kept) -> dict[str, CheckResult]:
+    """Judge what was kept of a notebook by the public checks of a pack."""
+
+    def work(judge: Judge) -> dict[str, CheckResult]:
+        run = kept.run(notebook, pack.limits)
+        subject = Subject(judge.assignment, "reference", notebook, run)
+        judged, troubles = judge.public().judge(subject)
+        assert not troubles
+        return {each.result.id: each.result for each in judged}
+
+    with unpacked(pack) as (_, assignment):
+        return run_session(assignment, work, pack.stand_in())
+
+
+def test_a_hash_tells_a_right_answer_from_a_wrong_one_and_the_pack_holds_neither(
+    course: Path, warmup: Desk, tmp_path: Path
+) -> None:
+    settings = (
+        '[self_check]\n"extra/choice" = "hash"\n"numbers/sum" = "format"\ntest_scaled = "grading"\n'
+    )
+    pack, kept = packed(course, warmup, settings, tmp_path)
+    assert "activation" not in pack.reference.values
+    assert not pack.reference.calls
+    (hashed,) = pack.hashes["test_choice"]
+    assert hashed is not None
+    assert b"relu" not in hashed.digest + hashed.salt
+    right = judged_from(pack, solved(), kept)
+    assert right["test_choice"].verdict == "passed"
+    assert right["test_row_sums"].at_grading
+    assert "can be read" in right["test_row_sums"].message["en"]
+    assert "test_scaled" not in right
+    changed = solved(choice='activation = "none"', values="total = 'seven'\nscaled = 1")
+    wrong = judged_from(pack, changed, kept_run(warmup, changed, tmp_path))
+    assert wrong["test_choice"].verdict == "failed"
+    assert "only a fingerprint" in wrong["test_choice"].message["en"]
+    assert wrong["test_row_sums"].verdict == "missing"
+
+
+def test_a_table_of_numbers_is_no_answer_to_hash(
+    course: Path, warmup: Desk, tmp_path: Path
+) -> None:
+    with pytest.raises(
+        ReleaseRefused, match=r"self_check\.test_row_sums: .hash. does not work here"
+    ):
+        packed(course, warmup, '[self_check]\n"numbers/sum" = "hash"\n', tmp_path)
+
+
+def test_a_setting_for_no_check_is_named(course: Path, warmup: Desk, tmp_path: Path) -> None:
+    with pytest.raises(ReleaseRefused, match=r"self_check\.test_row: there is no such check"):
+        packed(course, warmup, '[self_check]\ntest_row = "hash"\n', tmp_path)
+    with pytest.raises(CourseError, match='no check belongs to a part "numbers/sums"'):
+        packed(course, warmup, '"numbers/sums" = "hash"\n', tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("expected", "rtol", "right", "wrong"),
+    [
+        (235146, 0.0, [235146, 235146.0, np.int32(235146)], [235147, "relu", None]),
+        (0.123456, 1e-4, [0.123456, 0.12346, 0.123451], [0.1236, -0.123456, 0]),
+        (True, 0.0, [True, np.True_], [False]),
+        ("relu", 0.0, ["relu", " relu"], ["ReLU?"]),
+        (np.array([[1, 2], [3, 4]]), 0.0, [[[1, 2], [3, 4]]], [[1, 2, 3, 4], [[1, 2], [3, 5]]]),
+    ],
+)
+def test_a_hashed_value_agrees_with_what_is_as_near_as_its_digits(
+    expected: object, rtol: float, right: list[object], wrong: list[object]
+) -> None:
+    made = hashed(expected, b"salt of sixteen.", rtol=rtol)
+    assert all(made.agrees(answer) for answer in right)
+    assert not any(made.agrees(answer) for answer in wrong)
+
+
+def test_a_file_that_is_no_pack_is_named_with_the_remedy(tmp_path: Path, handout: Handout) -> None:
+    whole = (handout.folder / "warmup.pack").read_bytes()
+    for name, data in {"a": b"", "b": whole[:-20], "c": whole[:40] + b"x" * 99}.items():
+        path = tmp_path / f"{name}.pack"
+        path.write_bytes(data)
+        with pytest.raises(BadPack, match="download it again"):
+            read_pack(path)
+    other = tmp_path / "d.pack"
+    other.write_bytes(whole.replace(b"pack 1", b"pack 2", 1))
+    with pytest.raises(BadPack, match="pip install -U karnameh"):
+        read_pack(other)
+    (tmp_path / "lone").mkdir()
+    done = check(tmp_path / "lone", str(handout.folder / "nothing.ipynb"), network=True)
+    assert done.returncode == 2

@@ -10,6 +10,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import nbformat
 import pytest
 from axe_core_python.selenium import Axe
 from lxml import html
@@ -17,14 +18,20 @@ from msgspec import to_builtins
 from msgspec.structs import replace
 from selenium.webdriver import Chrome
 
+from grader.checks.session import Judge, run_session
+from grader.checks.subject import Subject
 from grader.course.assignment import read_assignment
 from grader.course.course import read_course
 from grader.feedback import render_card
 from grader.feedback.language import Language
-from grader.grading.submission import KernelName
+from grader.grading.kept import unpacked as unpacked_run
+from grader.grading.pack import Pack, unpacked
+from grader.grading.recording import make_pack
+from grader.grading.release import solution
+from grader.grading.submission import Graded, KernelName
 from grader.grading.warm import WarmGrader
-from grader.notebook import list_submissions
-from grader.report import Report
+from grader.notebook import find_notebook, list_submissions, read_notebook
+from grader.report import CheckResult, Report
 from tests.browser import started
 
 ROOT = Path(__file__).parents[2]
@@ -43,22 +50,39 @@ SAMPLES = [(slug, student) for slug in COURSE.assignments for student in table(s
 
 
 class Desks:
-    """Warm graders by assignment and kernel, and the reports that they made."""
+    """Warm graders by assignment and kernel, what they made, and the check packs."""
 
-    def __init__(self) -> None:
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
         self._graders: dict[tuple[str, KernelName], WarmGrader] = {}
-        self.report = cache(self._report)
+        self.graded = cache(self._graded)
+        self.pack = cache(self._pack)
 
-    def _report(self, slug: str, student: str, kernel: KernelName) -> Report:
+    def report(self, slug: str, student: str, kernel: KernelName) -> Report:
+        return self.graded(slug, student, kernel).report
+
+    def _graded(self, slug: str, student: str, kernel: KernelName) -> Graded:
+        path = list_submissions(ROOT / "submissions", slug)[student]
+        return self._grade(slug, student, path, kernel)
+
+    def _pack(self, slug: str) -> Pack:
+        assignment = read_assignment(COURSE, slug)
+        solved = solution(assignment, COURSE.languages)
+        path = self._folder / f"{slug}.ipynb"
+        nbformat.write(solved, path)
+        kept = self._grade(slug, "reference", path, "forked").kept
+        assert kept is not None
+        return make_pack(COURSE, assignment, solved, unpacked_run(kept)).pack
+
+    def _grade(self, slug: str, student: str, path: Path, kernel: KernelName) -> Graded:
         if (slug, kernel) not in self._graders:
             assignment = read_assignment(COURSE, slug)
             limits = replace(assignment.limits, cell_seconds=CELL_SECONDS)
             assignment = replace(assignment, limits=limits)
             self._graders[slug, kernel] = WarmGrader(assignment, kernel=kernel)
-        path = list_submissions(ROOT / "submissions", slug)[student]
         graded = self._graders[slug, kernel].grade(student, path)
         assert not graded.troubles, graded.troubles
-        return graded.report
+        return graded
 
     def close(self) -> None:
         for grader in self._graders.values():
@@ -66,8 +90,8 @@ class Desks:
 
 
 @pytest.fixture(scope="module")
-def desks() -> Iterator[Desks]:
-    made = Desks()
+def desks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desks]:
+    made = Desks(tmp_path_factory.mktemp("solutions"))
     yield made
     made.close()
 
@@ -88,6 +112,45 @@ def test_a_sample_gets_the_points_stated_beside_it(desks: Desks, slug: str, stud
     assert got == {place: points for place, points in stated["points"].items() if points}
     assert waiting == stated.get("pending", {})
     assert "error" not in {part.verdict for part in parts.values()}
+
+
+CALLING_BACK = {"hw7_automl_lora": re.compile("test_(grid|random|bayesian)_search_|test_rungs_of_")}
+"""Checks that student code calls back: what it is told then is not kept, so they need a live run."""
+
+
+@pytest.mark.parametrize(("slug", "student"), SAMPLES)
+def test_the_check_pack_gives_the_public_verdicts_of_grading(
+    desks: Desks, slug: str, student: str
+) -> None:
+    """Each check comes to the same, word for word, or is left to the grading: few are."""
+    graded = desks.graded(slug, student, "forked")
+    if graded.kept is None:  # nothing ran, and nothing is asked
+        return
+    pack, kept = desks.pack(slug), unpacked_run(graded.kept)
+    path = list_submissions(ROOT / "submissions", slug)[student]
+    submitted = read_notebook(find_notebook(path, slug).notebook).notebook
+    live = CALLING_BACK.get(slug)
+    functions = {
+        check.function
+        for check in pack.checks
+        if check.mode != "grading" and not (live and live.match(check.function))
+    }
+
+    def judged(judge: Judge) -> list[CheckResult]:
+        run = kept.run(submitted, pack.limits)
+        subject = Subject(judge.assignment, student, submitted, run)
+        found, troubles = judge.public().judge(subject, functions)
+        assert not troubles
+        return [each.result for each in found]
+
+    with unpacked(pack) as (_, assignment):
+        results = run_session(assignment, judged, pack.stand_in())
+    made = [result for result in results if not result.at_grading]
+    batch = {c.id: c for q in graded.report.questions for p in q.parts for c in p.checks}
+    assert len(made) >= 0.85 * len(results) >= 10
+    for result in made:
+        expected = batch[result.id]
+        assert (result.verdict, result.message) == (expected.verdict, expected.message), result.id
 
 
 def words_of(markup: str) -> str:

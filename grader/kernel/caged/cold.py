@@ -18,8 +18,9 @@ import msgspec
 
 from . import agent, confine
 from .budget import OUTPUTS, Budget
+from .libraries import import_libraries
 from .shell import compute_alone, prepare, refuse_input, seed_everything
-from .zygote import import_libraries, warm_networks
+from .zygote import warm_networks
 
 CHANNEL = "/channel"
 """Folder of the connection file and the kernel's sockets, shared with the grader."""

@@ -12,7 +12,6 @@ from __future__ import annotations
 import asyncio
 import builtins
 import contextlib
-import fcntl
 import functools
 import importlib
 import inspect
@@ -37,9 +36,9 @@ from .budget import Budget
 from .frames import send_frame
 
 # Without what `signal` makes of each of 60 numbers, at a fifth of the cost of a small cell.
-_sigmask: Callable[[int, Iterable[Any]], set[Any]] = importlib.import_module(
-    "_signal"
-).pthread_sigmask
+_sigmask: Callable[[int, Iterable[Any]], set[Any]] = getattr(
+    importlib.import_module("_signal"), "pthread_sigmask", lambda *_: set()
+)  # Windows has none, and no cell is run by this module there
 _EVERY_SIGNAL: Final = frozenset(map(int, signal.valid_signals()))
 _encode = msgspec.msgpack.Encoder(enc_hook=repr).encode
 _CHUNK: Final = 1 << 16
@@ -202,6 +201,8 @@ class CapturedDescriptors:
 
     def capture(self) -> None:
         """Put the files in the place of the descriptors."""
+        import fcntl  # not on Windows, where the rest of this module is of use
+
         for target, name in ((1, "stdout"), (2, "stderr")):
             # Written at the end wherever that is, so that it can be cut back to nothing.
             fcntl.fcntl(self.files[name], fcntl.F_SETFL, os.O_APPEND)

@@ -27,6 +27,7 @@ import msgspec
 
 from . import agent, confine
 from .frames import Closed, receive_frame, send_frame
+from .libraries import import_libraries
 from .shell import (
     CapturedDescriptors,
     CellRunner,
@@ -42,29 +43,6 @@ _HUGE_PAGE = 1 << 21
 _MADV_COLLAPSE = 25
 JOINED_FROM = 24
 """From which child on its half a second is worth having joined the pages."""
-
-
-def import_libraries() -> dict[str, str]:
-    """Import what notebooks of this field use, on one thread; return their versions."""
-    import IPython
-    import numpy
-    import numpy.random  # which would come with its first use, too late to be seeded
-
-    versions = {
-        "python": sys.version.split()[0],
-        "ipython": IPython.__version__,
-        "numpy": numpy.__version__,
-    }
-    with contextlib.suppress(ImportError):
-        import torch
-
-        torch.set_num_threads(1)
-        with contextlib.suppress(RuntimeError):
-            torch.set_num_interop_threads(1)
-        model = torch.nn.Linear(2, 1)
-        model(torch.ones(1, 2)).sum().backward()  # sets up much that every child would repeat
-        versions["torch"] = str(torch.__version__)
-    return versions
 
 
 def warm_up(shell: Any) -> None:
