@@ -13,6 +13,7 @@ from markupsafe import Markup
 from msgspec.structs import replace
 
 from grader.course.dates import Calendar
+from grader.course.texts import LANGUAGES
 from grader.feedback.advice import Advice, fix_first
 from grader.feedback.evidence import (
     Difference,
@@ -45,6 +46,8 @@ class Occasion(msgspec.Struct, frozen=True, kw_only=True):
     ----------
     course
         Title of the course.
+    languages
+        Those that it is taught in; pages open in the first.
     due, handed_in, graded
         Moments with a time zone; those that are None are not shown.
     calendar, time_zone
@@ -56,6 +59,7 @@ class Occasion(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     course: Text = {}
+    languages: tuple[str, ...] = LANGUAGES
     due: datetime | None = None
     handed_in: datetime | None = None
     graded: datetime | None = None

@@ -155,7 +155,7 @@ def _speakers(languages: Sequence[str]) -> list[Language]:
 def render_card(
     report: Report,
     *,
-    languages: Sequence[str] = ("fa", "en"),
+    languages: Sequence[str] | None = None,
     occasion: Occasion | None = None,
 ) -> str:
     """Return the report card of one student as one HTML file.
@@ -165,7 +165,7 @@ def render_card(
     report
         What was graded.
     languages
-        Languages of the card, the first being the one it opens in.
+        Languages of the card, the first being the one it opens in; those of `occasion` if left out.
     occasion
         Title of the course and dates, which the report does not hold.
 
@@ -176,7 +176,7 @@ def render_card(
     ValueError
         If a moment of `occasion` has no time zone.
     """
-    speakers = _speakers(languages)
+    speakers = _speakers((occasion or Occasion()).languages if languages is None else languages)
     card = Card(report, occasion or Occasion())
     own = card.occasion.templates
     style = _style(tuple(speaker.code for speaker in speakers), own)
@@ -325,7 +325,7 @@ def render_audit(audit: Audit) -> str:
 def render_index(
     reports: Sequence[Report | StudentSummary],
     *,
-    languages: Sequence[str] = ("fa", "en"),
+    languages: Sequence[str] | None = None,
     occasion: Occasion | None = None,
     card_name: str = "feedback.html",
 ) -> str:
@@ -340,7 +340,7 @@ def render_index(
         Reports, or the summaries of them that ``summarise`` makes (much smaller:
         a class of thousands need not be held in memory).
     languages
-        Languages of the page, the first being the one it opens in.
+        Languages of the page, the first being the one it opens in; those of `occasion` if left out.
     occasion
         Title of the course and dates.
     card_name
@@ -351,7 +351,7 @@ def render_index(
     UnknownLanguage
         If the interface does not speak one of `languages`.
     """
-    speakers = _speakers(languages)
+    speakers = _speakers((occasion or Occasion()).languages if languages is None else languages)
     own = None if occasion is None else occasion.templates
     style = _style(tuple(speaker.code for speaker in speakers), own)
     script = _script()

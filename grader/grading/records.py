@@ -105,6 +105,7 @@ def occasion(course: Course, assignment: Assignment) -> Occasion:
     templates = course.root / TEMPLATES
     return Occasion(
         course=course.title,
+        languages=course.languages,
         due=assignment.due,
         calendar=course.calendar,
         time_zone=str(course.time_zone),

@@ -87,6 +87,10 @@ def test_the_page_does_what_it_says(tmp_path: Path) -> None:
                     f"{PAGE.name}:{block.line}: `{command}` writes:\n{output}"
                 )
                 ran.append(command.split()[:2])
+    for page in ("slip/feedback.html", "index.html"):  # of a course in English alone
+        html = (cwd / "reports" / "week1" / page).read_text("utf-8")
+        assert html.startswith('<!doctype html>\n<html lang="en" dir="ltr">')
+        assert 'id="to-fa"' not in html
     assert {"reference/week1.py", "assignments/week1/test_descent.py"} < set(written)
     assert {"new", "release", "grade", "check"} <= {c[1] for c in ran if c[0] == "grader"}
 

@@ -238,6 +238,14 @@ def test_an_unknown_language_is_refused(report: Report) -> None:
         render_card(report, languages=())
 
 
+def test_a_card_is_in_the_languages_of_its_course(report: Report) -> None:
+    english = render_card(report, occasion=Occasion(languages=("en",)))
+    assert english == render_card(report, languages=("en",))
+    both = Page(render_card(report, occasion=Occasion(languages=("en", "fa"))))
+    assert both.all("html", lang="en")
+    assert both.all("input", id="to-fa")
+
+
 def test_a_moment_without_a_zone_is_refused(report: Report) -> None:
     naive = datetime(2024, 12, 31)  # noqa: DTZ001
     with pytest.raises(ValueError, match="no time zone"):
