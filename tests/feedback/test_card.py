@@ -452,3 +452,18 @@ def test_one_wrong_number_has_no_place_to_name() -> None:
     assert "first difference" not in page.text
     assert "largest difference" in page.text
     assert "[]" not in page.text
+
+
+def test_shapes_that_differ_have_no_number_of_wrong_entries() -> None:
+    difference = {"wrong": 0, "total": 2, "atol": 1e-6, "rtol": 0.0}
+    evidence = {"kind": "shape", "answered": shown([1.0]), "expected": shown([1.0, 2.0])}
+    page = Page(
+        render_card(one_check(evidence={**evidence, "difference": difference}), languages=("en",))
+    )
+    assert "entries differ" not in page.text
+    difference["wrong"] = 1
+    evidence["difference"] = difference
+    assert (
+        "1 of 2 entries differ"
+        in Page(render_card(one_check(evidence=evidence), languages=("en",))).text
+    )
