@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 
 import tomlkit
@@ -81,18 +82,36 @@ def place(root: Path, slug: str, files: Mapping[str, str | bytes]) -> list[Path]
     ------
     NotPlaced
         If one of them is there already, or the list cannot be extended; nothing is written then.
+    OSError
+        If they cannot be written; what was is removed again.
     """
     check_free(root, slug)
     paths = [root / name for name in files]
     _check_absent(paths)
     listed = None if COURSE_FILE in files else _with_assignment(root / COURSE_FILE, slug)
-    for path, text in zip(paths, files.values(), strict=True):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("xb") as file:
-            file.write(text if isinstance(text, bytes) else text.encode())
-    if listed is not None:  # last: a list that names files which are not there is a broken course
-        write_whole(root / COURSE_FILE, listed.encode())
+    written: list[Path] = []
+    try:
+        for path, text in zip(paths, files.values(), strict=True):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with path.open("xb") as file:
+                written.append(path)
+                file.write(text if isinstance(text, bytes) else text.encode())
+        if listed is not None:  # last: a list that names what is not there is a broken course
+            write_whole(root / COURSE_FILE, listed.encode())
+    except OSError:
+        _withdraw(root, written)
+        raise
     return paths
+
+
+def _withdraw(root: Path, paths: Iterable[Path]) -> None:
+    """Remove what was written of an assignment that could not be written whole."""
+    for path in paths:
+        with suppress(OSError):
+            path.unlink()
+        for folder in path.relative_to(root).parents:
+            with suppress(OSError):  # one that holds something else stays
+                (root / folder).rmdir()
 
 
 def _with_assignment(file: Path, slug: str) -> str:

@@ -131,6 +131,17 @@ def test_nothing_is_overwritten(course: Path, there: str) -> None:
     assert {p: p.read_bytes() for p in course.rglob("*") if p.is_file()} == before
 
 
+def test_an_assignment_that_cannot_be_written_whole_leaves_nothing(course: Path) -> None:
+    (course / "reference" / "first.py").unlink()
+    (course / "reference").rmdir()
+    (course / "reference").write_text("a file where a folder should be", "utf-8")
+    before = {p: p.read_bytes() for p in course.rglob("*") if p.is_file()}
+    with pytest.raises(OSError, match="reference"):
+        new_assignment(read_course(course), "second")
+    assert not (course / "assignments" / "second").exists()
+    assert {p: p.read_bytes() for p in course.rglob("*") if p.is_file()} == before
+
+
 def test_a_course_is_not_begun_over_another(course: Path) -> None:
     with pytest.raises(NotPlaced, match=r"course\.toml is there already"):
         new_course(course, "second", ("en",))
