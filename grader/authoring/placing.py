@@ -116,7 +116,7 @@ def _withdraw(root: Path, paths: Iterable[Path]) -> None:
 
 def _with_assignment(file: Path, slug: str) -> str:
     """Return course.toml with `slug` at the end of its list, everything else as it was written."""
-    text = file.read_text(encoding="utf-8-sig")
+    text = file.read_bytes().decode("utf-8-sig")
     document = tomlkit.parse(text)
     listed = document["assignments"]
     if not isinstance(listed, list):
