@@ -9,9 +9,6 @@ import msgspec
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
-from grader.audit import PER_FUNCTION, audit_assignment
-from grader.checks.reference import BrokenReference
-from grader.checks.session import BrokenChecks
 from grader.cli.console import (
     BELOW,
     USAGE,
@@ -29,8 +26,6 @@ from grader.feedback.audit import Audit, Finding
 from grader.feedback.untrusted import visible
 from grader.grading.executor import default_workers
 from grader.grading.files import write_whole
-from grader.kernel.cage import NoCage
-from grader.kernel.starting import ZygoteError
 from grader.notebook import ReleaseError
 
 
@@ -43,8 +38,8 @@ def audit(
         typer.Option("--jobs", "-j", min=1, help="Workers; one for each processor if left out."),
     ] = None,
     mutants: Annotated[
-        int, typer.Option(min=1, help="Most mutants to try of each function.")
-    ] = PER_FUNCTION,
+        int | None, typer.Option(min=1, help="Most mutants to try of each function.")
+    ] = None,
     seed: Annotated[int, typer.Option(help="Of drawing them.")] = 0,
     no_cage: Annotated[
         bool, typer.Option("--no-cage", help="Run the reference and its mutants unconfined.")
@@ -79,7 +74,16 @@ def audit(
         raise Stop(BELOW)
 
 
-def _audited(course: Course, slug: str, jobs: int, caged: bool, mutants: int, seed: int) -> Audit:
+def _audited(
+    course: Course, slug: str, jobs: int, caged: bool, mutants: int | None, seed: int
+) -> Audit:
+    # Imported here, for they take longer than most other commands.
+    from grader.audit import PER_FUNCTION, audit_assignment
+    from grader.checks.reference import BrokenReference
+    from grader.checks.session import BrokenChecks
+    from grader.kernel.cage import NoCage
+    from grader.kernel.starting import ZygoteError
+
     live = messages.is_terminal
     progress = Progress(
         TextColumn("{task.description}"),
@@ -103,7 +107,7 @@ def _audited(course: Course, slug: str, jobs: int, caged: bool, mutants: int, se
                 slug,
                 workers=jobs,
                 caged=caged,
-                per_function=mutants,
+                per_function=mutants or PER_FUNCTION,
                 seed=seed,
                 told=told,
             )
