@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -27,6 +27,8 @@ from grader.grading.records import occasion
 from grader.grading.saves import saves
 from grader.report import Report
 
+OwnKernel = Literal["forked", "plain"]
+
 if TYPE_CHECKING:
     from grader.grading.selfcheck import Checks
 
@@ -41,6 +43,13 @@ def check(
     watch: Annotated[
         bool, typer.Option("--watch", help="Check again whenever the notebook is saved.")
     ] = False,
+    kernel: Annotated[
+        OwnKernel | None,
+        typer.Option(
+            help="What runs the notebook: forked (Linux), plain (anywhere).",
+            show_default="what the machine can",
+        ),
+    ] = None,
     language: Annotated[
         str | None, typer.Option(help="fa or en; the course's first if left out.")
     ] = None,
@@ -72,7 +81,9 @@ def check(
         with checks_for(notebook, assignment, course) as checks:
             shown = _Shown(checks, notebook, spoken_by(checks.course, language), html, watch)
             try:
-                self_checks(checks, notebook, occasions=shown.occasions(), told=shown.show)
+                self_checks(
+                    checks, notebook, occasions=shown.occasions(), told=shown.show, kernel=kernel
+                )
             except KeyboardInterrupt:
                 messages.print()  # the terminal has written ^C
             raise typer.Exit(shown.code)

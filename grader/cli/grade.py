@@ -36,7 +36,6 @@ from grader.grading.lateness import Term
 from grader.grading.marks import read_book
 from grader.grading.records import Settings
 from grader.grading.sheets import changed_answers
-from grader.kernel.cage import find_bubblewrap
 from grader.notebook import HandIns
 
 
@@ -171,6 +170,7 @@ def _about_roster(batch: Batch) -> None:
 
 def _require_cage() -> None:
     """Leave where student code would run uncaged, before any of it does."""
+    from grader.kernel.cage import find_bubblewrap
     from grader.kernel.doctor import trial
 
     if find_bubblewrap() is None:

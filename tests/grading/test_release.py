@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import io
+import json
 import os
+import re
 import subprocess
 import sys
+import zlib
 from pathlib import Path
 
+import msgspec
 import nbformat
 import numpy as np
 import pytest
@@ -28,7 +32,7 @@ from grader.grading.pack import BadPack, Pack, read_pack, unpacked
 from grader.grading.recording import ReleaseRefused, make_pack
 from grader.report import CheckResult
 from tests.desk import Desk
-from tests.grading.handout import VALUES, Handout, solved
+from tests.grading.handout import VALUES, WARMUP, Handout, solved
 
 GRADER = [sys.executable, "-m", "grader.cli"]
 
@@ -70,6 +74,36 @@ def test_right_work_passes_from_the_archive_alone_with_the_network_off(handout: 
     assert done.returncode == 0, done.stdout + done.stderr
     assert "Sum of the rows  4 of 4  Correct" in done.stdout
     assert "checked at grading" in done.stdout or "made at grading" in done.stdout
+
+
+NEVER_OUT = (
+    "M.sum(axis=1)", "factor*v", "torch.relu(self.first(x))",  # solutions
+    "optimiser.zero_grad()",  # of the recorded cell
+    "test_scale_function", "rng.normal", "np.array([3.0,6.0])", "scale(v,3.0)",  # the hidden check
+    "networkisonelinearfunction", "یکتابعخطیاست",  # model answers
+    "SOLUTION",
+)  # fmt: skip
+
+
+def test_neither_the_bytes_nor_the_decoded_pack_hold_a_solution_or_a_hidden_check(
+    handout: Handout,
+) -> None:
+    """Searched without the release's own search, and the places where they do stand with it."""
+    whole = (handout.folder / "warmup.pack").read_bytes()
+    plain = zlib.decompress(whole[whole.index(b"\n") + 1 :])
+    assert b"test_row_sums" in plain  # it is the pack that is read
+    written = msgspec.msgpack.decode(plain)
+    files = [
+        path for path in handout.folder.rglob("*") if path.suffix != ".pack" and path.is_file()
+    ]
+    texts = [path.read_text("utf-8") for path in files]
+    texts += [json.dumps(json.loads(t), ensure_ascii=False) for t in texts if t.startswith("{")]
+    texts += [plain.decode("utf-8", "ignore"), str(written), *written["files"].values()]
+    for needle in NEVER_OUT:
+        assert not [t for t in texts if needle in re.sub(r"\s|\\\\n", "", t)], needle
+    told = [*(WARMUP / "reference").glob("*.py"), *(WARMUP / "assignments").rglob("*.[pt][yo]*")]
+    secret = "".join(re.sub(r"\s", "", path.read_text("utf-8")) for path in told)
+    assert all(needle in secret for needle in NEVER_OUT)
 
 
 def test_a_value_that_was_never_recorded_is_left_to_the_grading(handout: Handout) -> None:
