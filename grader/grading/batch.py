@@ -324,7 +324,8 @@ class _Work:
 
     def worth(self, most: int) -> int:
         """How many workers have more to do than it takes to start one; at most `most`."""
-        if time.monotonic() - self._latest > 2 * START_SECONDS:
+        patience = START_SECONDS * (2 if self.done else 4)
+        if time.monotonic() - self._latest > patience:
             return most  # what is being graded takes long
         each = self._spent / len(self.done) if self.done else self.usual
         left = each * (len(self._waiting) + len(self._running))
