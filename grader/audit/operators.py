@@ -326,7 +326,7 @@ def _omission(node: ast.AST, _tree: Tree) -> Iterator[Change]:
             if keyword.arg not in (None, "strict") and name != "dict":
                 rest_ = [other for other in node.keywords if other is not keyword]
                 yield Change("omission", node, _with(node, keywords=rest_))
-    elif isinstance(node, ast.Return) and isinstance(node.value, (ast.ListComp, ast.List)):
+    elif isinstance(node, (ast.Return, ast.Assign)) and isinstance(node.value, ast.ListComp):
         but_last = ast.Slice(upper=ast.UnaryOp(ast.USub(), ast.Constant(1)))
         yield Change("off by one", node.value, ast.Subscript(node.value, but_last))
     elif _is_a_step(node):
