@@ -31,7 +31,16 @@ class NotRecorded(BaseException):
     """The reference is not here, and was not asked this when the pack was made.
 
     No check may take it for an answer, whatever it catches.
+
+    Attributes
+    ----------
+    key
+        Of the sentence that tells the student why the check is left to the grading.
     """
+
+    def __init__(self, what: str, key: str = "not-in-pack") -> None:
+        super().__init__(what)
+        self.key = key
 
 
 class Recorded(msgspec.Struct, frozen=True):

@@ -180,7 +180,7 @@ class Judge:
                 seconds,
             )
         if isinstance(error, NotRecorded):
-            return self._postponed(check, "not-in-pack")
+            return self._postponed(check, error.key)
         if isinstance(error, AssertionError):
             evidence = {} if record.hidden else {"kind": "text", "asked": record.asked}
             message = say("assertion-failed")

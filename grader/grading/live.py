@@ -9,6 +9,8 @@ from typing import Any
 
 import msgspec
 
+from grader.checks.recorded import SavedOutputs
+from grader.checks.replay import NotRecorded
 from grader.checks.scoring import Judged, score_assignment
 from grader.checks.session import Judge, run_session
 from grader.checks.subject import Subject
@@ -80,9 +82,23 @@ def check(question: str, *, pack: str | Path | None = None, language: str | None
     return Verdict(result, language or found.languages[0])
 
 
+class LiveSubject(Subject):
+    """A notebook whose outputs nobody has: they are in the page that shows it."""
+
+    @property
+    def saved(self) -> SavedOutputs:
+        """Not known here."""
+        raise NotRecorded("saved outputs", "recorded-in-the-file")
+
+    @property
+    def executed(self) -> SavedOutputs:
+        """Not known here."""
+        raise NotRecorded("outputs", "recorded-in-the-file")
+
+
 def _judged(judge: Judge, assignment: Assignment, run: LiveRun, question: str) -> QuestionResult:
     """Judge one question; what is read from saved outputs waits for the file."""
-    subject = Subject(assignment, "", run.notebook, run)
+    subject = LiveSubject(assignment, "", run.notebook, run)
     functions = {
         each.function
         for each in judge.checks

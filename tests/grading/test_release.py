@@ -28,8 +28,10 @@ from grader.course.errors import CourseError
 from grader.grading.kept import Kept
 from grader.grading.kept import unpacked as unpacked_run
 from grader.grading.leaks import code_secrets, leaks, value_secrets
+from grader.grading.live import LiveSubject
 from grader.grading.pack import BadPack, Pack, read_pack, unpacked
 from grader.grading.recording import ReleaseRefused, make_pack
+from grader.kernel.live import LiveRun
 from grader.report import CheckResult
 from tests.desk import Desk
 from tests.grading.handout import VALUES, WARMUP, Handout, solved
@@ -194,6 +196,19 @@ def test_what_a_hidden_check_expects_is_found_as_it_is_printed_and_as_it_is_stor
         ("c.npz", "the value of reference.f"),
         ("d.ipynb", "the value of reference.n"),
     }
+
+
+def test_what_needs_outputs_waits_for_the_file_when_a_cell_asks() -> None:
+    """The kernel does not have them, and a picture that cannot be seen is not missing."""
+    limits = read_assignment(read_course(WARMUP), "warmup").limits
+    run = LiveRun(["import numpy as np", "x = 3"], {"x": 3}, limits)
+    subject = LiveSubject(read_assignment(read_course(WARMUP), "warmup"), "", run.notebook, run)
+    assert subject.variables == {"x": 3}
+    assert subject.cell_of("x") == 1
+    for look in ("saved", "executed"):
+        with pytest.raises(NotRecorded) as waits:
+            getattr(subject, look)
+        assert waits.value.key == "recorded-in-the-file"
 
 
 def test_a_line_that_everybody_writes_is_no_secret() -> None:
