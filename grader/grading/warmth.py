@@ -13,8 +13,13 @@ def asked_by_checks(assignment: Assignment) -> list[str]:
 
 def used_by(code: str) -> list[str]:
     """Return what `code` seems to use."""
-    uses = ["optimisers"] if "optim" in code else []
-    return uses + ["figures"] * any(word in code for word in ("plot", "plt", "seaborn"))
+    words = {
+        "optimisers": ("optim",),
+        "figures": ("plot", "plt", "seaborn"),
+        "learning": ("sklearn",),
+        "tables": ("pandas", "seaborn"),
+    }
+    return [name for name, signs in words.items() if any(sign in code for sign in signs)]
 
 
 def likely(assignment: Assignment) -> list[str]:

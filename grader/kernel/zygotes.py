@@ -199,7 +199,8 @@ class Zygote:
             Data files handed in, by relative path, for its scratch folder.
         warm
             What the zygote makes ready for it and all after it: ``networks``,
-            ``optimisers``, ``figures``.
+            ``optimisers``, ``figures``; ``tables`` (pandas) and ``learning``
+            (scikit-learn) when asked a second time.
 
         Raises
         ------

@@ -18,11 +18,15 @@ from typing import Any
 
 import msgspec
 import pytest
+from nbformat import v4
 
 from grader.kernel import cage, processes
 from grader.kernel.cage import NoCage
 from grader.kernel.caged.confine import Limits
+from grader.kernel.forked import ForkedKernel
+from grader.kernel.run import run_notebook
 from grader.kernel.zygotes import Zygote, ZygoteError
+from tests.kernel.notebooks import GENEROUS, Execute
 from tests.kernel.ordinary_user import ROOT, as_ordinary_user
 from tests.kernel.test_cage import HEAD, HOLDS, REFUSED
 from tests.kernel.without_torch import hide_torch
@@ -235,3 +239,54 @@ def test_the_environment_may_lie_below_a_folder_that_the_cage_hides(mode: int) -
         else:
             assert not failed
             assert "mount" in layers
+
+
+def test_libraries_that_take_long_are_ready_from_the_second_hand_in_that_uses_them() -> None:
+    there = "import os, sys\nprint([n in sys.modules for n in ('pandas', 'sklearn.svm')])"
+    with Zygote() as zygote:
+        seen = []
+        for warm in (["learning"], [], ["learning"], []):
+            child = zygote.start_child(LIMITS, warm=warm)
+            kernel = ForkedKernel(child, 1 << 20)
+            run = run_notebook(
+                v4.new_notebook(cells=[v4.new_code_cell(there)]), lambda k=kernel: k, GENEROUS
+            )
+            seen.append(run.notebook.cells[0].outputs[0].text.strip())
+            run.close()
+    assert seen == ["[False, False]"] * 2 + ["[True, True]"] * 2
+
+
+def test_a_library_that_starts_a_thread_is_left_to_the_notebooks() -> None:
+    code = (
+        "import socket, sys, threading, time\n"
+        "from caged import zygote\n"
+        "def hum(_):\n"
+        "    threading.Thread(target=time.sleep, args=(60,), daemon=True).start()\n"
+        "ours, _ = socket.socketpair()\n"
+        "made = zygote.Zygote(ours, namespaces=False)\n"
+        "print(made.leaves_no_thread(hum), made.leaves_no_thread(lambda _: None), "
+        "made.leaves_no_thread(lambda _: 1 / 0), threading.active_count())\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        check=True,
+        capture_output=True,
+        text=True,
+        env={
+            **os.environ,
+            "PYTHONPATH": str(cage.CAGED.parent),
+            "OMP_NUM_THREADS": "1",
+            "OPENBLAS_NUM_THREADS": "1",
+        },
+    )
+    assert done.stdout.split() == ["False", "True", "False", "1"]
+
+
+def test_student_code_sees_no_variable_that_is_for_the_libraries(execute: Execute) -> None:
+    run = execute(
+        "import os, subprocess\n"
+        "names = [*os.environ, *subprocess.check_output(['env'], text=True).split()]\n"
+        "seen = [n for n in names if 'TUNABLES' in n or 'MALLOC' in n]"
+    )
+    with run.probe() as probe:
+        assert probe.variables()["seen"] == []

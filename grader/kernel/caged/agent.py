@@ -28,6 +28,7 @@ import msgspec  # noqa: E402
 import numpy as np  # noqa: E402
 
 from . import wire  # noqa: E402
+from .figures import draw_nothing  # noqa: E402
 from .frames import Closed, receive_frame, send_frame  # noqa: E402
 from .networks import (  # noqa: E402
     Order,
@@ -496,6 +497,7 @@ def serve(
     for descriptor in (1, 2):
         os.dup2(sink, descriptor)
     sys.stdout = sys.stderr = io.TextIOWrapper(io.FileIO(sink, "w"), errors="replace")
+    draw_nothing()
     agent = Agent(namespace, limit, hidden, cells, seed, Line(sock, limit))
     agent.begin({})
     while True:

@@ -113,8 +113,13 @@ def next_child_in_new_pid_namespace(own: int) -> None:
         An open file descriptor of this process's own pid namespace: without
         going back to it first, a second ``unshare`` is refused.
     """
-    _call("setns", own, NEWPID)
+    next_child_in_own_pid_namespace(own)
     unshare(NEWPID)
+
+
+def next_child_in_own_pid_namespace(own: int) -> None:
+    """Let the next fork be an ordinary one again; `own` as above."""
+    _call("setns", own, NEWPID)
 
 
 def stay_with_parent() -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import sys
 
+from .compiler import put_off_compiler
+
 
 def import_libraries() -> dict[str, str]:
     """Import what notebooks of this field use, on one thread; return their versions."""
@@ -23,6 +25,7 @@ def import_libraries() -> dict[str, str]:
         torch.set_num_threads(1)
         with contextlib.suppress(RuntimeError):
             torch.set_num_interop_threads(1)
+        put_off_compiler()
         model = torch.nn.Linear(2, 1)
         model(torch.ones(1, 2)).sum().backward()  # sets up much that every child would repeat
         versions["torch"] = str(torch.__version__)

@@ -33,6 +33,7 @@ from jupyter_client.session import Session
 from traitlets.config import Config
 
 from .budget import Budget
+from .figures import crop_figures
 from .frames import send_frame
 
 # Without what `signal` makes of each of 60 numbers, at a fifth of the cost of a small cell.
@@ -251,6 +252,7 @@ def prepare(shell: Any) -> None:
     shell.enable_gui = lambda gui=None: None  # no event loop of a window system here
     shell.system = shell.system_piped
     _name_cells(shell.compile)
+    crop_figures()
 
 
 def _name_cells(compiler: Any) -> None:

@@ -13,6 +13,7 @@ import contextlib
 import ctypes
 import functools
 import gc
+import importlib
 import os
 import signal
 import socket
@@ -41,8 +42,6 @@ _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder().decode
 _HUGE_PAGE = 1 << 21
 _MADV_COLLAPSE = 25
-JOINED_FROM = 24
-"""From which child on its half a second is worth having joined the pages."""
 
 
 def warm_up(shell: Any) -> None:
@@ -66,7 +65,7 @@ def warm_networks(_: Any) -> None:
 
 
 def warm_optimisers(_: Any) -> None:
-    """Make an optimiser: the first one imports for a second, in each process that has none."""
+    """Make an optimiser: the first one sets up what every child would repeat."""
     with contextlib.suppress(ImportError):
         import torch
 
@@ -85,6 +84,24 @@ def warm_figures(shell: Any) -> None:
             "%matplotlib inline\nimport matplotlib.pyplot as plt\n"
             "plt.plot([1, 2])\nplt.show()\nplt.close('all')",
         )
+
+
+def warm_tables(_: Any) -> None:
+    """Show a table of pandas."""
+    # No thread of pyarrow's, which pandas imports: a fork would lose it.
+    os.environ["JE_ARROW_MALLOC_CONF"] = "background_thread:false"
+    with contextlib.suppress(ImportError):
+        pd = importlib.import_module("pandas")
+        pd.DataFrame({"x": [1.0], "y": ["z"]}).groupby("y").mean()._repr_html_()
+    del os.environ["JE_ARROW_MALLOC_CONF"]
+
+
+def warm_learning(shell: Any) -> None:
+    """Import the better part of scikit-learn, which takes longer than most notebooks."""
+    warm_tables(shell)  # it imports pandas where that is
+    with contextlib.suppress(ImportError):
+        for part in ("ensemble", "linear_model", "model_selection", "pipeline", "svm"):
+            importlib.import_module(f"sklearn.{part}")
 
 
 def _run_without_trace(shell: Any, *cells: str) -> None:
@@ -106,13 +123,16 @@ WARM_UPS = {
     "figures": warm_figures,
 }
 """What is made ready when the first hand-in comes that may want it."""
+TRIED = {"tables": warm_tables, "learning": warm_learning}
+"""What is made ready when the second comes, if a trial shows that it leaves no thread running."""
 
 
 def join_pages() -> None:
     """Join this process's memory into huge pages where the kernel can: forks copy fewer entries.
 
-    ``MADV_COLLAPSE`` (Linux 6.1) halves the cost of a fork here; elsewhere it is refused and
-    nothing changes.
+    Where the C library has asked for them, most are huge already; ``MADV_COLLAPSE`` (Linux 6.1)
+    joins the rest. Together that halves the cost of a fork. An older kernel refuses, and nothing
+    changes.
     """
     libc = ctypes.CDLL(None)
     with open("/proc/self/maps") as maps:
@@ -251,7 +271,8 @@ class Zygote:
         self.namespaces = namespaces
         self.children: set[int] = set()
         self.cold = dict(WARM_UPS)
-        self.started = 0
+        self.untried = dict(TRIED)
+        self.wanted_before: set[str] = set()
         versions = import_libraries()
         self.shell = make_shell()
         self.warm_up(warm_up, *(self.cold.pop(name) for name in warm))
@@ -285,18 +306,35 @@ class Zygote:
         seed_everything(0)
         gc.collect()
         gc.freeze()
+        join_pages()
         if len(os.listdir("/proc/self/task")) > 1:
             names = [thread.name for thread in threading.enumerate()]
             raise RuntimeError(f"a library runs threads, which a fork loses: {names}")
 
+    def leaves_no_thread(self, step: Callable[[Any], None]) -> bool:
+        """Tell whether a fork that takes `step` ends with one thread."""
+        if self.namespaces:
+            confine.next_child_in_own_pid_namespace(self.pid_namespace)
+        trial = os.fork()
+        if trial == 0:
+            threads = 0
+            try:
+                step(self.shell)
+                threads = len(os.listdir("/proc/self/task"))
+            finally:
+                os._exit(0 if threads == 1 else 1)
+        return os.waitpid(trial, 0)[1] == 0
+
     def make_ready(self, job: Job) -> None:
-        """Take the steps that `job` may want, once, and what only pays for a class."""
+        """Take the steps that `job` may want, once."""
         wanted = [self.cold.pop(name) for name in job.warm if name in self.cold]
+        for name in job.warm:
+            if name in self.untried and name in self.wanted_before:
+                step = self.untried.pop(name)
+                wanted += [step] if self.leaves_no_thread(step) else []
+        self.wanted_before.update(job.warm)
         if wanted:
             self.warm_up(*wanted)
-        self.started += 1
-        if self.started == JOINED_FROM or (wanted and self.started > JOINED_FROM):
-            join_pages()
 
     def start_child(self, job: Job, channel: int) -> None:
         """Fork a child and tell the grader its number and its handle."""

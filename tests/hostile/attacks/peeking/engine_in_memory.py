@@ -5,7 +5,7 @@ import sys
 
 meant = {
     "caged",
-    *("caged." + n for n in "agent budget confine frames libraries networks shell wire zygote".split()),
+    *("caged." + n for n in "agent budget compiler confine figures frames libraries networks shell wire zygote".split()),
 }
 print(
     *[
