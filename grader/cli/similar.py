@@ -10,11 +10,10 @@ import nbformat
 import typer
 
 from grader.cli.console import CourseOption, assignment_of, course_at, messages, results, stop
-from grader.course.assignment import Assignment
+from grader.course.assignment import Assignment, skeleton_path
 from grader.course.course import Course
 from grader.feedback import AlikePair, Side, render_similar
 from grader.grading.files import write_whole
-from grader.grading.release import skeleton_path
 from grader.notebook import Unreadable, find_notebook, list_submissions, read_notebook
 from grader.notebook.similarity import (
     Code,

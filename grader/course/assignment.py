@@ -186,6 +186,11 @@ def places(questions: tuple[Question, ...]) -> Iterator[tuple[str, str, Part]]:
             yield f"{question.id}/{part.id}", f"question[{q}].part[{p}]", part
 
 
+def skeleton_path(assignment: Assignment, language: str) -> Path:
+    """Path of the skeleton notebook in one language."""
+    return assignment.folder / f"{assignment.slug}.{language}.ipynb"
+
+
 def read_assignment(course: Course, slug: str) -> Assignment:
     """Read the assignment `slug` of `course`.
 

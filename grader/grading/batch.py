@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, wait
 from functools import partial
 from pathlib import Path
-from statistics import median
+from statistics import fmean, median
 from typing import Protocol, runtime_checkable
 
 import msgspec
@@ -47,7 +47,7 @@ DEATHS = 20
 """How many workers may die one after another, with no report in between."""
 START_SECONDS = 4.0
 """What a worker takes to start: it imports torch, and so does its zygote."""
-USUAL_SECONDS = 0.25
+USUAL_SECONDS = 0.15
 """What a hand-in takes, before any has been graded."""
 _GLANCE_SECONDS = 0.5
 """How often whoever watches is told that work goes on."""
@@ -319,7 +319,6 @@ class _Work:
         self._reasons: dict[str, str] = {}
         self._running: dict[Future[Made], Task] = {}
         self.usual = USUAL_SECONDS
-        self._spent = 0.0
         self._latest = time.monotonic()
 
     def worth(self, most: int) -> int:
@@ -327,7 +326,8 @@ class _Work:
         patience = START_SECONDS * (2 if self.done else 4)
         if time.monotonic() - self._latest > patience:
             return most  # what is being graded takes long
-        each = self._spent / len(self.done) if self.done else self.usual
+        graded = [outcome.seconds for outcome in self.done[1:]]  # the first waits for its worker
+        each = fmean(graded) if graded else self.usual
         left = each * (len(self._waiting) + len(self._running))
         return max(1, min(most, int(left / START_SECONDS)))
 
@@ -352,7 +352,6 @@ class _Work:
                 made = self._result(executor, future, self._running.pop(future))
                 if made is not None:
                     self.done.append(made.outcome)
-                    self._spent += made.outcome.seconds
                     self._latest = time.monotonic()
                     yield made
 

@@ -13,7 +13,7 @@ import msgspec
 import nbformat
 from nbformat import NotebookNode
 
-from grader.course.assignment import FILE, Assignment
+from grader.course.assignment import FILE, Assignment, skeleton_path
 from grader.course.course import Course
 from grader.feedback import render_howto
 from grader.grading.files import write_whole
@@ -46,11 +46,6 @@ class Released(msgspec.Struct, frozen=True):
 def reference_path(assignment: Assignment) -> Path:
     """Path of the reference solution."""
     return assignment.root / "reference" / f"{assignment.slug}.py"
-
-
-def skeleton_path(assignment: Assignment, language: str) -> Path:
-    """Path of the skeleton notebook in one language."""
-    return assignment.folder / f"{assignment.slug}.{language}.ipynb"
 
 
 def recorded_outputs(assignment: Assignment) -> Mapping[str, Sequence[Mapping[str, Any]]]:

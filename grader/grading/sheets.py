@@ -13,7 +13,7 @@ import msgspec
 import nbformat
 from nbformat import NotebookNode
 
-from grader.course.assignment import Assignment
+from grader.course.assignment import Assignment, skeleton_path
 from grader.course.course import Course
 from grader.course.errors import Complaint, Problems, did_you_mean
 from grader.course.roster import Roster, normal_id
@@ -22,7 +22,6 @@ from grader.course.table import Columns, read_table
 from grader.course.texts import latin_digits
 from grader.feedback.gradebook import safe_cell
 from grader.grading.marks import Book, CriterionMark, PartMarks
-from grader.grading.release import skeleton_path
 from grader.notebook import (
     Bounds,
     HandIns,

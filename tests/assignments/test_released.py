@@ -8,9 +8,9 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from grader.course.assignment import read_assignment
+from grader.course.assignment import read_assignment, skeleton_path
 from grader.course.course import read_course
-from grader.grading.release import skeleton, skeleton_path
+from grader.grading.release import skeleton
 from tests.desk import Desk
 
 ROOT = Path(__file__).parents[2]

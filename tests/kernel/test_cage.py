@@ -78,7 +78,8 @@ REFUSED = {
     "another submission": "os.listdir(f'{ROOT}/submissions')",
     "the engine": "os.listdir(f'{ROOT}/grader')",
     "git history": "os.listdir(f'{ROOT}/.git')",
-    "the engine as a module": "import grader",
+    "the engine as a module": "import grader.report",
+    "the engine behind its stand-in": "importlib = __import__('importlib'); importlib.reload(__import__('grader'))",
     "the engine in another process": (
         "subprocess.run([sys.executable, '-c', 'import grader'], check=True, capture_output=True)"
     ),

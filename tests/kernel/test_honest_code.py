@@ -16,6 +16,16 @@ FILES = {
 
 # By what it is about: its cells, and a line that the last one prints.
 HONEST = {
+    "a question checked from a cell": (
+        """
+from grader import check
+import grader
+done = check("conv-gradients", language="fa")
+assert done.passed and grader.check("other", pack=".").passed
+print(done)
+""",
+        "This notebook is being checked as a whole: no question is checked from a cell.",
+    ),
     "a loader with two workers": (
         """
 import torch

@@ -5,6 +5,7 @@ import sys
 
 meant = {
     "caged",
+    "grader",  # a stand-in with a check() that does nothing
     *("caged." + n for n in "agent budget compiler confine figures frames libraries networks shell wire zygote".split()),
 }
 print(

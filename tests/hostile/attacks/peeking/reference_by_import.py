@@ -5,7 +5,7 @@ import importlib, sys
 
 sys.path += ["@ROOT@", "@COURSE@", "@COURSE@/reference", "/karnameh"]
 for name in (
-    "grader",
+    "grader.report",
     "grader.checks.student",
     "grader.kernel.run",
     "cage",
