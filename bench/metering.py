@@ -118,8 +118,11 @@ def measure(
     folder: Path,
     environment: Mapping[str, str],
     log: Path,
+    beside: Group | None = None,
 ) -> Used:
     """Run `commands` side by side in `folder` until all have ended, and say what they used.
+
+    What the processes of the group `beside` use meanwhile counts, too.
 
     Raises
     ------
@@ -127,13 +130,15 @@ def measure(
         If one of them fails; its output is in `log`.
     """
     with Group() as group, log.open("ab") as output:
+        groups = [group, *([] if beside is None else [beside])]
+        before = sum(each.cpu for each in groups)
         peak = 0
         done = threading.Event()
 
         def watch() -> None:
             nonlocal peak
             while not done.wait(_POLL_SECONDS):
-                peak = max(peak, group.memory)
+                peak = max(peak, sum(each.memory for each in groups))
 
         watcher = threading.Thread(target=watch)
         watcher.start()
@@ -157,4 +162,4 @@ def measure(
             watcher.join()
         if any(codes):
             raise RuntimeError(f"exit codes {codes} of {commands}: see {log}")
-        return Used(wall, group.cpu, peak)
+        return Used(wall, sum(each.cpu for each in groups) - before, peak)

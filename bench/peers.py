@@ -4,12 +4,14 @@
 
 Installs pinned peers into environments of their own (once, some gigabytes), then grades the class
 with all three in turn, round after round, and prints medians and ratios. The peers start two
-processes, Karnameh what pays. Karnameh's cage is on; the others have none. Needs root, for the kernel's accounting.
+processes, Karnameh what pays; once from nothing, and once with workers that `grader serve` keeps warm, whose CPU
+time and memory count with the command's. Karnameh's cage is on; the others have none. Needs root, for the kernel's accounting.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import platform
 import statistics
@@ -23,8 +25,8 @@ HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE / "tensors"), str(HERE)]
 
 from hand_ins import students  # noqa: E402
-from metering import Used, measure  # noqa: E402
-from sides import Karnameh, Nbgrader, Otter, Side, environment_of  # noqa: E402
+from metering import Group, Used, measure  # noqa: E402
+from sides import Karnameh, Nbgrader, Otter, Served, Side, environment_of  # noqa: E402
 
 
 def python_of(side: type[Nbgrader | Otter], folder: Path) -> Path:
@@ -52,14 +54,17 @@ def main() -> None:
     options = parser.parse_args()
     kinds = {kind: python_of(kind, options.environments.resolve()) for kind in (Nbgrader, Otter)}
     own = Path(sys.executable)
-    sides: list[tuple[Side, Path]] = [(Karnameh(own), own)]
+    served = Served(own)
+    sides: list[tuple[Side, Path]] = [(Karnameh(own), own), (served, own)]
     sides += [(kind(python), python) for kind, python in kinds.items()]
     answers = students(options.students)
-    with tempfile.TemporaryDirectory() as name:
+    with tempfile.TemporaryDirectory() as name, Group() as group, contextlib.ExitStack() as stack:
         folder = Path(name)
         log = folder / "log"
         for side, _ in sides:
             side.prepare(folder / side.name.lower(), answers)
+        served.start(group, log)
+        stack.callback(served.stop)
         used: dict[str, list[Used]] = {side.name: [] for side, _ in sides}
         for number in range(options.rounds + 1):
             for side, python in sides:
@@ -70,6 +75,7 @@ def main() -> None:
                         folder=folder,
                         environment=environment_of(python.parent),
                         log=log,
+                        beside=group if side is served else None,
                     )
                 except RuntimeError:
                     print(log.read_text()[-4000:], file=sys.stderr)
@@ -96,11 +102,13 @@ def agree(sides: list[tuple[Side, Path]]) -> None:
 
 
 def show(used: dict[str, list[Used]], count: int) -> None:
-    """Print medians for each hand-in, and how many times Karnameh's."""
+    """Print medians for each hand-in, and how many times Karnameh's, started anew and kept warm."""
     print(
         f"{count} hand-ins, {platform.machine()}, {os.cpu_count()} processors, Python {platform.python_version()}"
     )
-    print(f"  {'':<14} {'wall s':>8} {'CPU s':>8} {'memory MB':>10} {'throughput':>11} {'CPU':>6}")
+    print(f"  {'':<14} {'':>28} {'times Karnameh':>17} {'times kept warm':>17}")
+    titles = " ".join(f"{'wall':>10} {'CPU':>6}" for _ in range(2))
+    print(f"  {'each':<14} {'wall s':>8} {'CPU s':>8} {'memory MB':>10} {titles}")
     medians = {
         name: (
             statistics.median(one.wall for one in rounds) / count,
@@ -109,12 +117,10 @@ def show(used: dict[str, list[Used]], count: int) -> None:
         )
         for name, rounds in used.items()
     }
-    ours = next(iter(medians.values()))
+    cold, warm, *_ = medians.values()
     for name, (wall, cpu, memory) in medians.items():
-        print(
-            f"  {name:<14} {wall:8.3f} {cpu:8.3f} {memory:10.0f} "
-            f"{'1/' if wall > ours[0] else ''}{wall / ours[0]:.1f} {cpu / ours[1]:8.1f}"
-        )
+        times = " ".join(f"{wall / ours[0]:10.1f} {cpu / ours[1]:6.1f}" for ours in (cold, warm))
+        print(f"  {name:<14} {wall:8.3f} {cpu:8.3f} {memory:10.0f} {times}")
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ from typing import ClassVar, Protocol
 
 import nbformat
 from hand_ins import ANSWERS, SETUP, TESTS, Test
+from metering import Group
 from nbformat import NotebookNode, v4
 
 HERE = Path(__file__).resolve().parent
@@ -86,6 +87,34 @@ class Karnameh:
             path.parent.name: json.loads(path.read_bytes())["score"]["final"]
             for path in (self.folder / "reports" / "tensors").glob("*/report.json")
         }
+
+
+class Served(Karnameh):
+    """The same, with workers that ``grader serve`` keeps warm; what they use is counted."""
+
+    name = "kept warm"
+
+    def start(self, group: Group, log: Path) -> None:
+        """Start the server in `group` and wait until its workers are warm."""
+        (command,) = self.commands()
+        place = command.index("grade")
+        command = [*command[:place], "serve", *command[place + 1 : command.index("--reports")]]
+        self.server = subprocess.Popen(
+            group.entering(command),
+            env=environment_of(self.python.parent),
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        assert self.server.stderr is not None  # noqa: S101 - it is a pipe
+        told = self.server.stderr.readline()
+        if "are warm" not in told:
+            raise RuntimeError(told + self.server.stderr.read())
+        log.write_text(told)
+
+    def stop(self) -> None:
+        """End the server."""
+        self.server.terminate()
+        self.server.wait()
 
 
 class Nbgrader:

@@ -22,6 +22,7 @@ from grader.cli.imports import import_nbgrader, import_otter
 from grader.cli.mark import app as mark
 from grader.cli.new import new
 from grader.cli.release import release
+from grader.cli.serve import serve
 from grader.cli.similar import similar
 
 app = typer.Typer(
@@ -36,6 +37,7 @@ app = typer.Typer(
 
 COMMANDS = (
     grade,
+    serve,
     diff,
     check,
     doctor,

@@ -98,14 +98,17 @@ def grade(
     if slug is not None and slug not in read.assignments:
         raise stop(f"no assignment {slug} in course.toml; there are: {', '.join(read.assignments)}")
     spoken = spoken_by(read, language)
-    if not no_cage and dask is None:  # else it is the workers that need it
-        _require_cage()
     folder = submissions or read.root / "submissions"
     target = reports or read.root / "reports"
     code = PASSED
     graded_any = False
+    needs_cage = not no_cage and dask is None  # else it is the workers that need it
     for each in slugs:
         assignment = assignment_of(read, each)
+        settings = Settings(
+            read.root.resolve(), each, kernel, not no_cage, submissions=folder.resolve()
+        )
+        served = _served(settings) if dask is None and not workers else None
         there = hand_ins_of(assignment, folder)
         _about_times(read, folder, each, there.paths)
         chosen = _choose(there.paths, student or [], folder / each)
@@ -113,10 +116,12 @@ def grade(
             messages.print(f"{each}: no hand-in in {folder / each}", markup=False)
             continue
         graded_any = True
-        settings = Settings(
-            read.root.resolve(), each, kernel, not no_cage, submissions=folder.resolve()
-        )
         executor = LocalWorkers if dask is None else _cluster(dask, read, assignment)
+        if served is not None:
+            executor = served
+        elif needs_cage:
+            _require_cage()
+            needs_cage = False
         batch = _grade(
             read, assignment, settings, chosen, target.resolve(), workers, force, executor
         )
@@ -187,6 +192,28 @@ def _require_cage() -> None:
         )
 
 
+def _served(settings: Settings) -> Callable[[int, Path], Executor] | None:
+    """Return what makes the workers that `grader serve` keeps for `settings`; None if it does not.
+
+    The server sees to it that they hold what stands on the disk while this command reads the class.
+    """
+    from grader.grading.serving import NotServed, ServedWorkers, find_server
+
+    connection = find_server(settings)
+    if connection is None:
+        return None
+
+    def made(workers: int, scratch: Path) -> Executor:
+        try:
+            return ServedWorkers(connection, workers, scratch)
+        except NotServed as error:
+            told = f"{settings.slug}: not served: {error}"
+            messages.print(told, style="yellow", markup=False, soft_wrap=True)
+            return LocalWorkers(workers, scratch)
+
+    return made
+
+
 def _cluster(
     address: str, course: Course, assignment: Assignment
 ) -> Callable[[int, Path], Executor]:
@@ -232,7 +259,7 @@ def _grade(
                 chosen,
                 reports,
                 workers=workers or default_workers(),
-                thrifty=not workers,
+                thrifty=not workers and executor is LocalWorkers,
                 force=force,
                 watcher=display,
                 stop=stopping,

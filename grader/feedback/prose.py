@@ -7,7 +7,6 @@ from functools import lru_cache
 from html import unescape
 from xml.etree.ElementTree import Element
 
-from latex2mathml.converter import convert_to_element
 from markupsafe import Markup, escape
 
 from grader.feedback.untrusted import reveal, without_marks
@@ -90,6 +89,8 @@ def formula(latex: str) -> Markup:
     The converter escapes nothing and makes links, so that its result is rebuilt
     from the elements and attributes of presentation MathML alone.
     """
+    from latex2mathml.converter import convert_to_element  # takes its time; few sheets have any
+
     try:
         return _rebuilt(convert_to_element(latex))
     except Exception:  # noqa: BLE001 - the converter raises many kinds for many kinds of bad LaTeX

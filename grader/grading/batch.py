@@ -24,6 +24,7 @@ from grader.course.assignment import Assignment
 from grader.course.course import Course
 from grader.course.errors import CourseError
 from grader.feedback import StudentSummary
+from grader.grading import worker
 from grader.grading.class_files import renew_cards, write_class
 from grader.grading.content import Content, content_of
 from grader.grading.decided import Decided
@@ -301,11 +302,8 @@ class _Work:
         journal: Journal,
         earlier: Callable[[str], Earlier | None],
     ) -> None:
-        from grader.grading import worker  # takes its time: only if there is something to grade
-
         begun = journal.scratch / "begun"
         begun.mkdir()
-        self.worker = worker
         self.settings = msgspec.structs.replace(settings, begun=begun)
         self.watcher = watcher
         self.stop = stop
@@ -358,8 +356,8 @@ class _Work:
     def _begin(self, executor: Executor, task: Task) -> Future[Made]:
         earlier = self.earlier(task.student)
         if earlier is None:
-            return executor.submit(self.worker.grade_one, self.settings, task)
-        return executor.submit(self.worker.regrade_one, self.settings, task, earlier)
+            return executor.submit(worker.grade_one, self.settings, task)
+        return executor.submit(worker.regrade_one, self.settings, task, earlier)
 
     def _result(self, executor: Executor, future: Future[Made], task: Task) -> Made | None:
         try:
@@ -404,7 +402,7 @@ class _Work:
             self.lost.append(task.student)
         self._reasons[task.student] = reason
         told = f"{task.path}: {reason}"
-        self._running[executor.submit(self.worker.give_up, self.settings, task, told)] = task
+        self._running[executor.submit(worker.give_up, self.settings, task, told)] = task
 
 
 def _keep(

@@ -289,6 +289,17 @@ class Grader:
         )
         return Graded(graded.report, [Trouble("run", reason)])
 
+    def make_ready(self) -> None:
+        """Wait for a zygote that has started.
+
+        Raises
+        ------
+        ZygoteError, NoCage
+            If it does not come up.
+        """
+        if self._zygote is not None:
+            self._zygote.wait_until_ready()
+
     def _warm_for(self, notebook: NotebookNode) -> list[str]:
         """What the zygote should have ready for this notebook and the checks."""
         code = "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "code")

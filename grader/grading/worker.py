@@ -11,44 +11,72 @@ from __future__ import annotations
 
 import atexit
 import time
+from typing import TYPE_CHECKING
 
+import msgspec
+
+from grader.checks.scoring import Marks
 from grader.course.assignment import read_assignment
 from grader.course.course import read_course
 from grader.feedback import Occasion, render_card, summarise
 from grader.grading.decided import Decided
 from grader.grading.records import Earlier, Files, Made, Outcome, Settings, Task, occasion
-from grader.grading.submission import Graded
-from grader.grading.warm import WarmGrader
-from grader.report import from_json, to_json
+from grader.report import Late, from_json, to_json
 from grader.secrets import redact
+
+if TYPE_CHECKING:
+    from grader.grading.submission import Graded
 
 
 class _Warm:
-    """What a process keeps between two hand-ins of one batch."""
+    """What a process keeps between two hand-ins, and all but what is decided between two batches."""
 
     def __init__(self, settings: Settings, *, early: bool) -> None:
+        from grader.grading.warm import WarmGrader  # takes its time, which the batch need not wait
+
         course = read_course(settings.root)
         assignment = read_assignment(course, settings.slug)
         self.occasion = occasion(course, assignment)
-        decided = Decided(course, assignment, settings.submissions)
+        self.renew(settings)
         self.grader = WarmGrader(
             assignment,
             kernel=settings.kernel,
             caged=settings.caged,
-            marks=decided.marks,
-            late=decided.late,
+            marks=self._marks,
+            late=self._late,
             early=early,
         )
         atexit.register(self.grader.close)
+
+    def renew(self, settings: Settings) -> None:
+        """Read the marks and times anew, for a batch of its own."""
+        course = read_course(settings.root)
+        assignment = read_assignment(course, settings.slug)
+        self.decided = Decided(course, assignment, settings.submissions)
+        self.batch = settings.begun
+
+    def _marks(self, student: str) -> Marks:
+        return self.decided.marks(student)
+
+    def _late(self, student: str) -> Late | None:
+        return self.decided.late(student)
 
 
 _warm: dict[Settings, _Warm] = {}
 
 
 def _ready(settings: Settings, *, early: bool = True) -> _Warm:
-    if settings not in _warm:
-        _warm[settings] = _Warm(settings, early=early)
-    return _warm[settings]
+    lasting = msgspec.structs.replace(settings, begun=None)
+    if lasting not in _warm:
+        _warm[lasting] = _Warm(settings, early=early)
+    elif _warm[lasting].batch != settings.begun:
+        _warm[lasting].renew(settings)
+    return _warm[lasting]
+
+
+def make_ready(settings: Settings) -> None:
+    """Have all ready that the first hand-in would wait for."""
+    _ready(settings).grader.do(lambda grader: grader.make_ready())
 
 
 def _begin(settings: Settings, task: Task) -> float:

@@ -119,7 +119,7 @@ class Zygote:
         try:
             self._start()
             if wait:
-                self._wait_until_ready()
+                self.wait_until_ready()
         except BaseException:
             self.close()
             raise
@@ -144,7 +144,8 @@ class Zygote:
                     start_new_session=True,
                 )
 
-    def _wait_until_ready(self) -> None:
+    def wait_until_ready(self) -> None:
+        """Wait until it can fork."""
         if not self.versions:
             self.versions = self._answer(START_SECONDS)["versions"]
 
@@ -207,7 +208,7 @@ class Zygote:
         ZygoteError
             If the fork or a layer of the cage fails.
         """
-        self._wait_until_ready()
+        self.wait_until_ready()
         self._jobs += 1
         stage = self._stage / str(self._jobs)
         job: dict[str, Any] = {
