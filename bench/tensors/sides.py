@@ -105,7 +105,7 @@ class Served(Karnameh):
             stderr=subprocess.PIPE,
             text=True,
         )
-        assert self.server.stderr is not None  # noqa: S101 - it is a pipe
+        assert self.server.stderr is not None
         told = self.server.stderr.readline()
         if "are warm" not in told:
             raise RuntimeError(told + self.server.stderr.read())

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import os
 from collections.abc import Sequence
 from functools import cache
 from importlib.resources import files
@@ -20,6 +21,7 @@ import msgspec
 from jinja2 import (
     ChoiceLoader,
     Environment,
+    FileSystemBytecodeCache,
     FileSystemLoader,
     PackageLoader,
     PrefixLoader,
@@ -77,6 +79,19 @@ def _card_link(student: str, card_name: str) -> str:
     return f"{quote(student, safe='')}/{card_name}"
 
 
+def _compiled() -> FileSystemBytecodeCache | None:
+    """Return where templates are kept compiled between commands, in the user's own cache."""
+    try:
+        caches = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+        folder = caches / "karnameh"
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if not os.access(folder, os.W_OK):
+            return None
+    except (OSError, RuntimeError):  # no home, or none that can be written to
+        return None
+    return FileSystemBytecodeCache(str(folder))
+
+
 @cache
 def _environment(own: Path | None = None) -> Environment:
     """Return the templates; those in the folder `own` go before ours, which are ``grader/NAME`` there."""
@@ -89,6 +104,7 @@ def _environment(own: Path | None = None) -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
         auto_reload=False,
+        bytecode_cache=_compiled(),
     )
     environment.globals.update(
         version=__version__,
