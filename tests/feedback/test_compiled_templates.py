@@ -11,7 +11,7 @@ from grader.feedback import html
 
 def test_they_are_kept_between_commands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    environment = html._environment.__wrapped__()  # noqa: SLF001 - anew
+    environment = html._environment.__wrapped__()
     environment.get_template("base.html.jinja")
     assert list((tmp_path / "karnameh").iterdir())
     assert (tmp_path / "karnameh").stat().st_mode & 0o077 == 0
@@ -22,6 +22,6 @@ def test_without_a_cache_they_are_compiled_each_time(
 ) -> None:
     (tmp_path / "file").touch()
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
-    environment = html._environment.__wrapped__()  # noqa: SLF001 - anew
+    environment = html._environment.__wrapped__()
     assert environment.bytecode_cache is None
     assert environment.get_template("base.html.jinja") is not None
