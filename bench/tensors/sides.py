@@ -107,7 +107,7 @@ class Served(Karnameh):
         )
         assert self.server.stderr is not None
         told = self.server.stderr.readline()
-        if "are warm" not in told:
+        if "warm" not in told:
             raise RuntimeError(told + self.server.stderr.read())
         log.write_text(told)
 

@@ -56,7 +56,7 @@ def serve(
         signal.signal(number, _leave)
     try:
         with server(settings, workers or default_workers(), tell) as serving:
-            tell(f"{slug}: {serving.workers} workers are warm; Ctrl-C ends them")
+            tell(f"{slug}: warm (workers: {serving.workers}); Ctrl-C ends it")
             serving.serve()
     except KeyboardInterrupt:
         tell(f"{slug}: ended")

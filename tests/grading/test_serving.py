@@ -250,7 +250,7 @@ def test_the_command_finds_what_another_keeps(course: Path) -> None:
     command = [sys.executable, "-m", "grader.cli", "serve", quick.SLUG, *map(str, common)]
     keeping = subprocess.Popen([*command, "-j", "1"], stderr=subprocess.PIPE, text=True)
     assert keeping.stderr is not None
-    assert "1 workers are warm" in keeping.stderr.readline()
+    assert "warm (workers: 1)" in keeping.stderr.readline()
     done = grader("grade", quick.SLUG, *common)
     assert done.returncode == 0, done.stderr
     assert "4 graded" in done.stderr
