@@ -151,7 +151,12 @@ class Server:
     def serve(self) -> None:
         """Serve until :meth:`close`."""
         while not self._closing.is_set():
-            connection = self._listener.accept()
+            try:
+                connection = self._listener.accept()
+            except OSError:
+                if self._closing.is_set():
+                    return
+                raise
             threading.Thread(target=self._serve_one, args=(connection,), daemon=True).start()
 
     def _serve_one(self, connection: Connection[Any, Any]) -> None:
