@@ -12,6 +12,7 @@ from grader.course.assignment import Assignment, read_assignment
 from grader.course.course import Course, read_course
 from grader.course.errors import CourseError
 from grader.feedback.untrusted import visible
+from grader.grading.records import KernelName, Settings
 from grader.notebook import HandIns, survey
 
 PASSED, BELOW, USAGE, ERROR, INTERRUPTED = 0, 1, 2, 3, 130
@@ -53,6 +54,13 @@ def course_at(root: Path) -> Course:
         return read_course(root)
     except CourseError as error:
         raise stop(str(error)) from error
+
+
+def settings_of(
+    course: Course, slug: str, submissions: Path, kernel: KernelName, *, caged: bool
+) -> Settings:
+    """What a command grades by: `grader serve` is found by whoever comes to the same."""
+    return Settings(course.root.resolve(), slug, kernel, caged, submissions=submissions.resolve())
 
 
 def hand_ins_of(assignment: Assignment, submissions: Path) -> HandIns:

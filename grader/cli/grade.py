@@ -20,6 +20,7 @@ from grader.cli.console import (
     hand_ins_of,
     messages,
     results,
+    settings_of,
     spoken_by,
     stop,
 )
@@ -105,9 +106,7 @@ def grade(
     needs_cage = not no_cage and dask is None  # else it is the workers that need it
     for each in slugs:
         assignment = assignment_of(read, each)
-        settings = Settings(
-            read.root.resolve(), each, kernel, not no_cage, submissions=folder.resolve()
-        )
+        settings = settings_of(read, each, folder, kernel, caged=not no_cage)
         served = _served(settings) if dask is None and not workers else None
         there = hand_ins_of(assignment, folder)
         _about_times(read, folder, each, there.paths)

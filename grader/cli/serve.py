@@ -8,10 +8,17 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from grader.cli.console import CourseOption, assignment_of, course_at, messages, stop
+from grader.cli.console import (
+    CourseOption,
+    assignment_of,
+    course_at,
+    messages,
+    settings_of,
+    stop,
+)
 from grader.course.errors import CourseError
 from grader.grading.executor import default_workers
-from grader.grading.records import KernelName, Settings
+from grader.grading.records import KernelName
 
 
 def serve(
@@ -45,9 +52,7 @@ def serve(
     from grader.kernel.starting import ZygoteError
 
     folder = submissions or read.root / "submissions"
-    settings = Settings(
-        read.root.resolve(), slug, kernel, not no_cage, submissions=folder.resolve()
-    )
+    settings = settings_of(read, slug, folder, kernel, caged=not no_cage)
 
     def tell(line: str) -> None:
         messages.print(line, markup=False, soft_wrap=True)

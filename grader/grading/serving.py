@@ -2,8 +2,8 @@
 
 The server holds ordinary local workers and listens on a socket in a folder that only its user can
 enter, for what passes there is pickled. Before each batch it looks whether what its workers hold
-(checks, reference, texts, limits, versions) is still what stands on the disk, and starts them
-afresh if not; it refuses a command of another engine than its own.
+(checks, reference, texts, limits) is still what stands on the disk, and starts them
+afresh if not; it refuses a command of another engine, or with other packages, than its own.
 """
 
 from __future__ import annotations
@@ -29,12 +29,14 @@ from grader.course.assignment import read_assignment
 from grader.course.course import read_course
 from grader.grading import worker
 from grader.grading.executor import LocalWorkers
-from grader.grading.material import engine_hash, material_of
+from grader.grading.material import engine_hash, environment_hash, material_of
 from grader.grading.records import Made, Settings
 
 P = ParamSpec("P")
 T = TypeVar("T")
 _LONGEST_ADDRESS = 100
+_MOST_WAITING = 64
+"""Commands that may knock at one time; a further one would be kept waiting by the kernel."""
 _HANG_UP_SECONDS = 2.0
 """How long a command may take to be gone when the next one is there."""
 _CALLS: dict[str, Callable[..., Made]] = {
@@ -63,9 +65,13 @@ def address_of(settings: Settings) -> Path:
     """
     folder = Path(os.environ.get("XDG_RUNTIME_DIR") or tempfile.gettempdir())
     folder /= f"karnameh-{os.getuid()}"
-    with contextlib.suppress(FileExistsError):
-        folder.mkdir(mode=0o700)
-    found = folder.lstat()
+    try:
+        folder.mkdir(mode=0o700, exist_ok=True)
+        found = folder.lstat()
+    except OSError as error:
+        raise NoPlace(
+            f"{folder} cannot be made ({error}): set XDG_RUNTIME_DIR or TMPDIR"
+        ) from error
     if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o077:
         raise NoPlace(f"{folder} has to be a folder that only you can enter: chmod 700 {folder}")
     name = hashlib.sha256(repr(msgspec.structs.replace(settings, begun=None)).encode())
@@ -75,10 +81,14 @@ def address_of(settings: Settings) -> Path:
     return address
 
 
-def _identity() -> tuple[str, str]:
-    """The engine and the interpreter: records of another could not be read."""
-    engine_hash.cache_clear()  # as it stands now
-    return engine_hash(), sys.executable
+def _identity() -> tuple[str, str, str]:
+    """The engine, the installed packages and the interpreter, as they stand now.
+
+    A server's own are those of its start, and no worker of it could hold any other.
+    """
+    engine_hash.cache_clear()
+    environment_hash.cache_clear()
+    return engine_hash(), environment_hash(), sys.executable
 
 
 class Server:
@@ -118,11 +128,11 @@ class Server:
         self._closing = threading.Event()
         self._held = ""
         self._pool: LocalWorkers | None = None
-        self._scratch = tempfile.TemporaryDirectory(prefix="karnameh-served-")
         if _answers(self.address):
             raise NotServed(f"{settings.slug} is served already")
         self.address.unlink(missing_ok=True)
-        self._listener = Listener(str(self.address), "AF_UNIX")
+        self._listener = Listener(str(self.address), "AF_UNIX", backlog=_MOST_WAITING)
+        self._scratch = tempfile.TemporaryDirectory(prefix="karnameh-served-")
 
     def renew(self) -> LocalWorkers:
         """Return workers that hold what stands on the disk now.
@@ -165,7 +175,7 @@ class Server:
             if identity is None:  # somebody asks whether there is anybody
                 return
             if identity != self._identity:
-                connection.send("the server is of another version of the grader: start it again")
+                connection.send("grader or packages are others than the server's: start it again")
                 return
             if not self._turn.acquire(timeout=_HANG_UP_SECONDS):
                 connection.send("the server is at work for another command")

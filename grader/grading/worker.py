@@ -37,7 +37,8 @@ class _Warm:
         course = read_course(settings.root)
         assignment = read_assignment(course, settings.slug)
         self.occasion = occasion(course, assignment)
-        self.renew(settings)
+        self.batch = settings.begun
+        self.decided = Decided(course, assignment, settings.submissions)
         self.grader = WarmGrader(
             assignment,
             kernel=settings.kernel,
@@ -49,7 +50,7 @@ class _Warm:
         atexit.register(self.grader.close)
 
     def renew(self, settings: Settings) -> None:
-        """Read the marks and times anew, for a batch of its own."""
+        """Read the marks and times anew, for another batch."""
         course = read_course(settings.root)
         assignment = read_assignment(course, settings.slug)
         self.decided = Decided(course, assignment, settings.submissions)

@@ -195,12 +195,22 @@ def test_one_command_at_a_time_is_served(course: Path) -> None:
             Server(settings(course), 1)
 
 
-def test_another_engine_is_not_served(course: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("name", ["engine_hash", "environment_hash"])
+def test_another_engine_or_other_packages_are_not_served(
+    course: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    class Changed:
+        def cache_clear(self) -> None:
+            pass
+
+        def __call__(self) -> str:
+            return "another"
+
     with serving_of(course):
-        monkeypatch.setattr(serving, "_identity", lambda: ("another", sys.executable))
+        monkeypatch.setattr(serving, name, Changed())
         served = find_server(settings(course))
         assert served is not None
-        with pytest.raises(NotServed, match="another version"):
+        with pytest.raises(NotServed, match="others than the server's"):
             ServedWorkers(served, 1, course)
 
 
@@ -223,6 +233,13 @@ def test_no_socket_lies_where_others_may_go(course: Path, runtime_folder: Path, 
     folder.mkdir(exist_ok=True)
     folder.chmod(mode)
     with pytest.raises(NoPlace, match="chmod 700"):
+        address_of(settings(course))
+    assert find_server(settings(course)) is None
+
+
+def test_a_place_that_cannot_be_made_is_told(course: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(course / "missing"))
+    with pytest.raises(NoPlace, match="XDG_RUNTIME_DIR"):
         address_of(settings(course))
     assert find_server(settings(course)) is None
 

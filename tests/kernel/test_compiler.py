@@ -74,6 +74,8 @@ def test_looking_through_all_modules_leaves_it_put_off() -> None:
         "for module in list(sys.modules.values()):\n"
         "    getattr(module, '__file__', None), getattr(module, '__wrapped__', None)\n"
         "inspect.getmodule(loss)\n"
+        "import importlib.util\n"
+        "assert importlib.util.find_spec('torch._dynamo') is not None\n"
         "assert is_put_off()\n"
     )
     done = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True)

@@ -62,6 +62,12 @@ def filling() -> Figure:
     return made
 
 
+def uneven() -> Figure:
+    made = figure(figsize=(5.3377, 3.3333))
+    made.add_subplot().plot([1, 3, 2])
+    return made
+
+
 def legend_far_away() -> Figure:
     made = curves()
     made.axes[0].legend(bbox_to_anchor=(1.6, 1), loc="upper left")
@@ -102,8 +108,14 @@ def drawn(pixels: Pixels) -> Pixels:
 
 @pytest.mark.parametrize(
     "make",
-    [curves, images, tight, lambda: images(layout="constrained"), legend_beside, filling],
-    ids=["curves", "images", "tight", "constrained", "legend beside", "filling"],
+    [
+        *(curves, images, tight, lambda: images(layout="constrained"), legend_beside, filling),
+        *(lambda: images(dpi=91.7), uneven),
+    ],
+    ids=[
+        *("curves", "images", "tight", "constrained", "legend beside", "filling"),
+        *("an uneven resolution", "an uneven size"),
+    ],
 )
 def test_a_figure_shows_what_it_does_in_jupyter(make: Callable[[], Figure]) -> None:
     png = cropped(make())

@@ -46,6 +46,9 @@ class _StandIn(ModuleType):
     def __init__(self, name: str) -> None:
         super().__init__(name)
         self.__path__ = []  # a package: its parts are found by _Parts
+        self.__spec__ = ModuleSpec(
+            name, None, is_package=True
+        )  # for whoever looks whether it is there
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):  # whoever looks through all modules asks for these

@@ -52,8 +52,11 @@ def cropped(fig: Any) -> bytes | None:
     colours = {"facecolor": fig.get_facecolor(), "edgecolor": fig.get_edgecolor()}
     with _laid_out_already(fig):
         fig.canvas.print_figure(drawn, format="rgba", dpi=fig.dpi, bbox_inches=box, **colours)
-    height, width = (round(inches * fig.dpi) for inches in (box.height, box.width))
-    pixels = np.frombuffer(drawn.getbuffer(), np.uint8).reshape(height, width, 4)
+    # matplotlib cuts off to whole pixels what may be a hair below or above them here.
+    wide, tall = box.width * fig.dpi, box.height * fig.dpi
+    sizes = [(h, w) for w in (int(wide), round(wide)) for h in (int(tall), round(tall))]
+    shape = next((h, w) for h, w in sizes if 4 * h * w == len(drawn.getbuffer()))
+    pixels = np.frombuffer(drawn.getbuffer(), np.uint8).reshape(*shape, 4)
     values = pixels.view(np.uint32)[..., 0]
     differs = values != values[0, 0]
     rows, columns = (np.flatnonzero(differs.any(axis)) for axis in (1, 0))
