@@ -316,7 +316,7 @@ class StudentFunction:
         return self._kept(args, kwargs, outline=False)
 
     def outlined(self, *args: Any, **kwargs: Any) -> Handle:
-        """Call it with tensors that have shapes and no values, and leave the result there."""
+        """Call it, its layers with zeros instead of initial values, and leave the result there."""
         return self._kept(args, kwargs, outline=True)
 
     def _kept(self, args: tuple[Any, ...], kwargs: Mapping[str, Any], *, outline: bool) -> Handle:

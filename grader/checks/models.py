@@ -98,10 +98,9 @@ _read_trace = msgspec.msgpack.Decoder(Trace).decode
 class StudentModule:
     """A model of the student's, constructed in their process when it is first needed.
 
-    Its structure needs no values, so it is taken from an outline (torch's
-    device ``meta``), which costs little even for millions of parameters, and so
-    does a forward pass under given weights; a model that cannot be made as an
-    outline, or holds values besides the given ones, is made in full. Every method
+    Its structure needs no values, so it is taken from an outline (zeros instead of initial
+    values), which costs little even for millions of parameters, and so does a forward pass
+    under given weights; a model that cannot be made as an outline, or holds values besides the given ones, is made in full. Every method
     raises ``Failed`` or ``Missing`` when the model cannot be constructed.
     """
 
@@ -135,7 +134,7 @@ class StudentModule:
 
     @cached_property
     def _outline(self) -> Handle | None:
-        """The model without values; None when it cannot be made so."""
+        """The model without initial values; None when it cannot be made so."""
         if "handle" in self.__dict__:
             return None
         try:

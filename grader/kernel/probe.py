@@ -305,7 +305,7 @@ class Probe:
         keep
             Leave the result there and return a reference to it.
         outline
-            Make tensors without values, and keep the result.
+            Make layers without initial values, and keep the result.
         """
         return self.ask(
             {

@@ -18,6 +18,7 @@ import threading
 import traceback
 import types
 from collections.abc import Callable
+from contextlib import nullcontext
 from copy import deepcopy
 from typing import Any
 
@@ -34,15 +35,14 @@ from .networks import (  # noqa: E402
     Order,
     Tracer,
     WeightsDiffer,
-    fill_with_zeros,
     in_precision_of,
-    is_outline,
     lay_weights,
     layers_with_state,
     options_of,
     shape_of,
     values_of,
 )
+from .outlines import blank_layers, fill_with_zeros, passed_through  # noqa: E402
 from .wire import (  # noqa: E402
     Description,
     Reference,
@@ -276,8 +276,8 @@ class Agent:
     def call(self, question: dict[str, Any]) -> Any:
         """Call a function of the notebook; ``keep`` asks for a reference to the result.
 
-        With ``outline`` the tensors that it makes have shapes and no values (torch's device
-        ``meta``): a large model costs nothing then, and its structure is all there.
+        With ``outline`` it makes a model whose layers hold zeros instead of initial values: its
+        structure is all there, at a part of the cost.
         """
         function = self._target(question["target"])
         if not callable(function):
@@ -294,10 +294,10 @@ class Agent:
         except ValueError:
             pass  # a builtin without a signature: the call itself will tell
         if question.get("outline"):
-            import torch
-
-            with torch.device("meta"):
-                return self._keep(function(*arguments, **keywords))
+            with blank_layers():
+                model = function(*arguments, **keywords)
+            self.outlines.append(model)
+            return self._keep(model)
         result = function(*arguments, **keywords)
         if isinstance(result, types.GeneratorType):
             result = [item for item, _ in zip(result, range(10_000), strict=False)]
@@ -388,13 +388,12 @@ class Agent:
         model = self._module(question["target"])
         model.train(bool(question.get("training")))
         inputs = in_precision_of(model, self._resolve(question["inputs"]))
-        self._has_values(model)
+        operations = bool(question.get("operations"))
+        swift = self._is_outline(model) and not operations
         order = (
-            Tracer(model, operations=bool(question.get("operations")))
-            if question.get("layers", True)
-            else Order(model)
+            Tracer(model, operations=operations) if question.get("layers", True) else Order(model)
         )
-        with order, no_grad():
+        with order, no_grad(), passed_through(model) if swift else nullcontext():
             output = model(*inputs)
         self.order = (model, shape_of(inputs), order.executed)
         return _encode(
@@ -417,25 +416,29 @@ class Agent:
         weights = question["weights"]
         with no_grad():
             if weights is not None:
-                complete = self._has_values(model)
+                outline = self._is_outline(model)
                 model.eval()
                 traced, shapes, executed = self.order
                 if traced is not model or shapes != shape_of(inputs):
-                    with Order(model) as order:
+                    passing = passed_through(model) if outline else nullcontext()
+                    with Order(model) as order, passing:
                         model(*deepcopy(inputs))
                     executed = order.executed
                 laid = lay_weights(executed, weights)
-                if not complete and not laid.issuperset(map(id, values_of(model))):
+                if outline and not laid.issuperset(map(id, values_of(model))):
                     raise _Refused("outline")
             model.train(bool(question["training"]))
             return model(*inputs)
 
-    def _has_values(self, model: Any) -> bool:
-        """Whether a model was made with values; one that was not has zeros from now on."""
-        if is_outline(model):
-            fill_with_zeros(model)
-            self.outlines.append(model)
-        return not any(model is outline for outline in self.outlines)
+    def _is_outline(self, model: Any) -> bool:
+        """Whether a model was made without values; what has none at all gets zeros."""
+        if any(model is outline for outline in self.outlines):
+            return True
+        if not any(tensor.is_meta for tensor in values_of(model)):
+            return False
+        fill_with_zeros(model)
+        self.outlines.append(model)
+        return True
 
     def _module(self, target: Any) -> Any:
         from torch.nn import Module

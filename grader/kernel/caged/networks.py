@@ -10,8 +10,6 @@ import builtins
 from contextlib import nullcontext
 from typing import Any, Self
 
-import numpy as np
-
 # Student code may replace builtins; these functions keep the ones of now.
 globals()["__builtins__"] = dict(vars(builtins))
 
@@ -75,23 +73,6 @@ def values_of(model: Any) -> list[Any]:
     return [*model.parameters(), *buffers]
 
 
-def is_outline(model: Any) -> bool:
-    """Whether a model was made without values."""
-    return any(tensor.is_meta for tensor in values_of(model))
-
-
-def fill_with_zeros(model: Any) -> None:
-    """Give an outline values: zeros, of which memory is made when they are written to first."""
-    import torch
-
-    def zeros(tensor: Any) -> Any:
-        if tensor.dtype != torch.float32:
-            return torch.zeros(tensor.shape, dtype=tensor.dtype)
-        return torch.from_numpy(np.zeros(tuple(tensor.shape), np.float32))
-
-    model._apply(zeros)
-
-
 def in_precision_of(model: Any, inputs: list[Any]) -> list[Any]:
     """Return inputs in the floating dtype of `model`: a notebook may compute in double precision."""
     own = next((p.dtype for p in model.parameters() if p.is_floating_point()), None)
@@ -109,6 +90,7 @@ class Order:
     def __init__(self, model: Any) -> None:
         self.model = model
         self.executed: list[Any] = []
+        self.known: set[int] = set()
         self.handles: list[Any] = []
 
     def __enter__(self) -> Self:
@@ -122,7 +104,8 @@ class Order:
             handle.remove()
 
     def _layer(self, module: Any, inputs: Any, output: Any) -> None:
-        if not any(m is module for m in self.executed):
+        if id(module) not in self.known:
+            self.known.add(id(module))
             self.executed.append(module)
 
 
@@ -161,7 +144,11 @@ class Tracer(Order):
 def _operation_recorder(operations: list[dict[str, Any]]) -> Any:
     """A dispatch mode that notes each ATen operation: its name, its shapes, its plain arguments."""
     import torch
+    from torch.nn.parameter import is_lazy
     from torch.utils._python_dispatch import TorchDispatchMode
+
+    def has_shape(value: Any) -> bool:
+        return isinstance(value, torch.Tensor) and not is_lazy(value)
 
     class Recorder(TorchDispatchMode):
         def __torch_dispatch__(
@@ -172,7 +159,7 @@ def _operation_recorder(operations: list[dict[str, Any]]) -> Any:
                 operations.append(
                     {
                         "name": func.overloadpacket.__name__,
-                        "inputs": [tuple(a.shape) for a in args if isinstance(a, torch.Tensor)],
+                        "inputs": [tuple(a.shape) for a in args if has_shape(a)],
                         "arguments": [
                             list(a) if isinstance(a, (list, tuple)) else a
                             for a in args

@@ -29,6 +29,7 @@ import msgspec
 from . import agent, confine
 from .frames import Closed, receive_frame, send_frame
 from .libraries import import_libraries
+from .outlines import blank_layers
 from .shell import (
     CapturedDescriptors,
     CellRunner,
@@ -53,11 +54,11 @@ def warm_up(shell: Any) -> None:
 
 
 def warm_networks(_: Any) -> None:
-    """Trace an outline of a network: what that imports takes a second, once."""
+    """Make and trace a network: what that imports takes a second, once."""
     with contextlib.suppress(ImportError):
         import torch
 
-        with torch.device("meta"):
+        with blank_layers():
             model = torch.nn.Sequential(torch.nn.Conv2d(1, 1, 1), torch.nn.BatchNorm2d(1))
         question = {"target": "model", "inputs": [torch.ones(2, 1, 2, 2)], "operations": True}
         agent.Agent({"model": model}, ORDER_BYTES).trace(question)

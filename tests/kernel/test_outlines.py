@@ -1,0 +1,192 @@
+"""A model made without initial values tells of its structure what one made in full tells."""
+
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+import numpy as np
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional
+
+from grader.kernel.caged.agent import Agent
+from grader.kernel.caged.networks import layers_with_state
+from grader.kernel.caged.outlines import blank_layers, passed_through
+from grader.kernel.caged.wire import unpack
+
+
+class Recurrent(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.words = nn.Embedding(500, 16, padding_idx=0)
+        self.lstm = nn.LSTM(16, 8, num_layers=2, bidirectional=True, batch_first=True)
+        self.norm = nn.LayerNorm(16)
+        self.head = nn.Linear(16, 3)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        states, _ = self.lstm(self.words(x.long()))
+        return self.head(self.norm(states).mean(dim=1))
+
+
+class Attending(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.first = nn.Linear(6, 16)
+        self.attend = nn.MultiheadAttention(16, 2, batch_first=True)
+        self.last = nn.Linear(16, 2)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = self.first(x)
+        return self.last(self.attend(x, x, x)[0])
+
+
+class Shared(nn.Module):
+    """A layer twice, its weight once more by itself, and a parameter that the network draws itself."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 3, 3, padding=1)
+        self.own = nn.Parameter(torch.empty(80, 60).normal_())
+        nn.init.kaiming_normal_(self.conv.weight, mode="fan_out")
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = self.conv(functional.relu(self.conv(x)))
+        x = functional.conv2d(x, self.conv.weight, stride=2)
+        return x @ self.own[: x.shape[-1]]
+
+
+def various() -> nn.Module:
+    return nn.Sequential(
+        nn.Conv2d(3, 8, 3, padding="same", dilation=2),
+        nn.BatchNorm2d(8),
+        nn.Conv2d(8, 16, (3, 5), stride=(2, 1), padding=(1, 0), groups=4, bias=False),
+        nn.GroupNorm(4, 16),
+        nn.ReLU6(),
+        nn.Conv2d(16, 8, 3, padding=1, padding_mode="reflect"),
+        nn.ConvTranspose2d(8, 4, 2, stride=2),
+        nn.AdaptiveAvgPool2d(2),
+        nn.Flatten(),
+        nn.Linear(16, 1000),
+    )
+
+
+def lazy() -> nn.Module:
+    return nn.Sequential(
+        nn.LazyConv2d(4, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 2)
+    )
+
+
+NETWORKS: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...]]] = {
+    "various": (various, (2, 3, 12, 14)),
+    "recurrent": (Recurrent, (2, 7)),
+    "attending": (Attending, (2, 5, 6)),
+    "shared": (Shared, (1, 3, 9, 9)),
+    "lazy": (lazy, (1, 3, 5, 5)),
+}
+
+
+def ask(agent: Agent, question: dict[str, Any]) -> Any:
+    return unpack(agent.answer(question))
+
+
+def made(agent: Agent, name: str, *, outline: bool) -> Any:
+    question = {"ask": "call", "target": name, "args": [], "kwargs": {}, "keep": True}
+    return ask(agent, {**question, "outline": outline})["value"]
+
+
+@pytest.mark.parametrize("operations", [False, True])
+@pytest.mark.parametrize("name", NETWORKS)
+def test_an_outline_is_traced_as_the_model_in_full(name: str, operations: bool) -> None:
+    make, shape = NETWORKS[name]
+    agent = Agent({"Net": make}, 1 << 24)
+    told = []
+    for outline in (True, False):
+        model = made(agent, "Net", outline=outline)
+        trace = {"ask": "trace", "target": model, "operations": operations}
+        answers = [ask(agent, {**trace, "inputs": [torch.zeros(shape)]})["value"]]
+        answers += [
+            ask(agent, {"ask": a, "target": model})["value"] for a in ("modules", "parameters")
+        ]
+        told.append([msgspec.msgpack.decode(answer) for answer in answers])
+    assert told[0] == told[1]
+    assert len(told[0][0]["layers"]) >= 2
+    assert bool(told[0][0]["operations"]) is operations
+
+
+@pytest.mark.parametrize("name", ["various", "recurrent"])
+def test_given_weights_give_an_outline_the_forward_pass_of_the_model_that_has_them(
+    name: str,
+) -> None:
+    make, shape = NETWORKS[name]
+    generator = torch.Generator().manual_seed(1)
+    x = torch.rand(shape, generator=generator) * 9
+    ours = make()
+    weights = [
+        {name: tensor.detach().numpy().copy() for name, tensor in state.items()}
+        for state in layers_with_state(ours, x)
+    ]
+    agent = Agent({"Net": make}, 1 << 24)
+    model = made(agent, "Net", outline=True)
+    answer = ask(
+        agent,
+        {"ask": "forward", "target": model, "inputs": [x], "weights": weights, "training": False},
+    )
+    with torch.no_grad():
+        np.testing.assert_allclose(answer["value"].array, ours(x), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("shape", "told"),
+    [((2, 4, 8, 8), "to have 3 channels, but got 4"), ((2, 3, 2, 2), "Kernel size"), ((3,), "3D")],
+)
+def test_an_input_that_does_not_fit_is_refused_in_the_words_of_torch(
+    shape: tuple[int, ...], told: str
+) -> None:
+    agent = Agent({"Net": lambda: nn.Sequential(nn.Conv2d(3, 4, 3))}, 1 << 20)
+    model = made(agent, "Net", outline=True)
+    answer = ask(agent, {"ask": "trace", "target": model, "inputs": [torch.zeros(shape)]})
+    assert told in answer["raised"]["message"]
+
+
+def test_outlines_keep_the_precision_that_a_notebook_has_set() -> None:
+    agent = Agent({"Net": lambda: nn.Sequential(nn.Conv2d(1, 2, 3), nn.Linear(70, 70))}, 1 << 20)
+    torch.set_default_dtype(torch.float64)
+    try:
+        model = made(agent, "Net", outline=True)
+        trace = {"ask": "trace", "target": model, "inputs": [torch.zeros(1, 1, 4, 72)]}
+        assert "value" in ask(agent, trace)
+        assert {p.dtype for p in agent.kept[0].parameters()} == {torch.float64}
+    finally:
+        torch.set_default_dtype(torch.float32)
+
+
+def test_layers_draw_their_values_again_after_an_outline_also_after_one_that_fails() -> None:
+    def fail() -> nn.Module:
+        raise RuntimeError("not today")
+
+    agent = Agent({"Net": various, "fail": fail}, 1 << 20)
+    before = (torch.empty, nn.init.uniform_, nn.Linear.reset_parameters, functional.conv2d)
+    model = made(agent, "Net", outline=True)
+    ask(agent, {"ask": "trace", "target": model, "inputs": [torch.zeros(1, 3, 8, 8)]})
+    failed = {"ask": "call", "target": "fail", "args": [], "kwargs": {}, "keep": True}
+    assert ask(agent, {**failed, "outline": True})["raised"]["message"] == "not today"
+    assert (torch.empty, nn.init.uniform_, nn.Linear.reset_parameters, functional.conv2d) == before
+    assert nn.Linear(3, 3).weight.std() > 0
+
+
+def test_values_that_a_model_makes_by_itself_stay() -> None:
+    with blank_layers():
+        own = torch.linspace(0, 1, 5000)
+        layer = nn.Linear(100, 100)
+    assert own[-1] == 1
+    assert not layer.weight.any()
+
+
+def test_only_convolutions_of_the_outline_itself_are_passed_through() -> None:
+    model, other = nn.Conv2d(1, 1, 1), nn.Conv2d(1, 1, 1)
+    x = torch.ones(1, 1, 2, 2)
+    with passed_through(model):
+        assert not model(x).any()
+        assert other(x).any()
+    assert model(x).any()
