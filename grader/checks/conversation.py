@@ -43,11 +43,13 @@ class Conversation:
     def probing(self, name: str, asked: str | None = None) -> Iterator[Probe]:
         """The check's probe; what goes wrong in it leaves as a verdict."""
         evidence: dict[str, Any] = {"asked": asked} if asked else {}
+        certain = False
         try:
             if self._open is None:
                 self._open = self.subject.forks.lend()
             yield self._open
         except Raised as error:
+            certain = self._is_stub(name, error)
             raise self._raised(name, error, evidence) from None
         except TimedOut as timeout:
             evidence |= {"kind": "timeout"}
@@ -61,7 +63,10 @@ class Conversation:
             evidence |= {"kind": "exception"}
             raise Failed(say("died", name=name), evidence) from None
         except Refused as refusal:
+            certain = refusal.kind == "no-name" and self.subject.lacks(name)
             raise self._refused(name, refusal, evidence) from None
+        finally:
+            self.subject.forks.relied_on |= not certain
 
     def _raised(self, name: str, error: Raised, evidence: dict[str, Any]) -> Shortfall:
         if error.type == "NotImplementedError":
@@ -105,6 +110,13 @@ class Conversation:
         if (name := undefined_in(text)) is not None:
             return self.subject.lacking_for(name)
         return fault_in(text)
+
+    def _is_stub(self, name: str, error: Raised) -> bool:
+        """Whether what was called does nothing but raise, where it raised."""
+        if error.type != "NotImplementedError" or len(error.frames) != 1:
+            return False
+        cell = self.subject.run.cell_of_count(error.frames[0].count)
+        return cell is not None and self.subject.facts.is_stub(name, cell, error.frames[0].line)
 
     def _refused(self, name: str, refusal: Refused, evidence: dict[str, Any]) -> Shortfall:
         if refusal.kind == "no-name":

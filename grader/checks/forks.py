@@ -4,7 +4,8 @@ A fork costs more than most checks ask of it. So a check that passed leaves its
 fork to the next one; a check that comes to anything else in such a fork is
 judged again in a fresh one, and only what it comes to there counts: nothing
 that earlier calls changed, broke or used up can cost a check. A fork in which
-a check did not pass is ended.
+a check did not pass is ended, unless that check learned no more from it than that
+nothing is answered.
 """
 
 from __future__ import annotations
@@ -28,6 +29,9 @@ class Forks:
         Whether a fork that was given back is lent again; else each is used once.
     used_before
         Whether the fork that was lent last had answered another check.
+    relied_on
+        Whether a fork told something since this was set to False that an earlier question may have
+        decided. (That there is no such name, or only a function that raises, was so before.)
     """
 
     def __init__(self, fork: Callable[[], Probe]) -> None:
@@ -35,6 +39,7 @@ class Forks:
         self._idle: Probe | None = None
         self.shared = False
         self.used_before = False
+        self.relied_on = False
 
     def lend(self) -> Probe:
         """Return a fork in the state in which the notebook's last cell left it."""

@@ -89,12 +89,15 @@ class Judge:
         for number, place in enumerate(order, start=1):
             item, check = items[place], self.checks[place]
             following = items[order[number]] if number < len(order) else self._stranger(item)
+            subject.forks.relied_on = False
             result, error = self._run(item, check, following)
-            if result.verdict != "passed" and subject.forks.used_before:
-                subject.forks.end()
-                result, error = self._run(item, check, following)
-            if result.verdict != "passed":
-                subject.forks.end()
+            if result.verdict != "passed" and subject.forks.relied_on:
+                if subject.forks.used_before:
+                    subject.forks.end()
+                    result, error = self._run(item, check, following)
+                if result.verdict != "passed":
+                    subject.doubtful = True
+                    subject.forks.end()
             judged[place] = result
             if result.verdict == "error" and error is not None:
                 text = "".join(traceback.format_exception(error))

@@ -16,6 +16,7 @@ from grader.checks.forks import Forks
 from grader.checks.recorded import SavedOutputs
 from grader.course.assignment import Assignment
 from grader.course.feedback import Feedback
+from grader.kernel.caged.agent import MAX_VARIABLES
 from grader.kernel.caged.wire import Description
 from grader.kernel.probe import Died, Probe, Raised, Refused, TimedOut
 from grader.kernel.run import Run
@@ -58,6 +59,8 @@ class Subject:
     ----------
     silent
         Whether that process did not even tell which variables there are.
+    doubtful
+        Whether a check fell short of its points in a way that an earlier question may have caused.
     watch
         Sees every comparison before it is made, and may have another answer judged; None: nobody.
     """
@@ -71,6 +74,7 @@ class Subject:
         self.run = run
         self.forks = Forks(run.probe)
         self.silent = False
+        self.doubtful = False
         self.watch: Watch | None = None
 
     @property
@@ -102,6 +106,11 @@ class Subject:
         except (Died, TimedOut, Raised, Refused):
             self.silent = True
             return {}
+
+    def lacks(self, name: str) -> bool:
+        """Whether the notebook certainly left no variable of that name."""
+        told = not self.silent and len(self.variables) < MAX_VARIABLES
+        return told and not name.startswith("_") and name not in self.variables
 
     @cached_property
     def environment(self) -> Mapping[int, str]:

@@ -261,7 +261,7 @@ class Grader:
             judged, troubles = self.judge.judge(subject, functions)
         except NotAsked:
             return self.grade(student, path)
-        unsure = run.shared and any(each.verdict != "passed" for each in judged)
+        unsure = run.shared and subject.doubtful
         merged = self.judge.merged(kept.judged, judged)
         if run.missed or unsure or merged is None:
             return self.grade(student, path)

@@ -189,6 +189,25 @@ class Facts:
         definition = self.definitions.get(name)
         return definition.source if definition else None
 
+    def is_stub(self, name: str, cell: int, line: int) -> bool:
+        """Return whether `name` is a function, or a class with one, that only raises in that line."""
+        definition = self.definitions.get(name)
+        if definition is None or definition.cell != cell:
+            return False
+        inside = range(definition.line, definition.end_line + 1)
+        functions = [
+            node
+            for node in ast.walk(self._analysis.trees[cell])
+            if isinstance(node, ast.FunctionDef) and node.lineno in inside
+        ]
+        bodies = [[s for s in f.body if not _does_nothing(s)] for f in functions]
+        return any(
+            len(body) == 1
+            and isinstance(body[0], ast.Raise)
+            and body[0].lineno <= line <= (body[0].end_lineno or 0)
+            for body in bodies
+        )
+
     # ------------------------------------------------------------ what stands behind a name
 
     def modules_behind(self, name: str) -> set[str]:
@@ -273,6 +292,15 @@ class Facts:
             source=dedent("\n".join(lines)),
             parameters=binding.parameters,
         )
+
+
+def _does_nothing(statement: ast.stmt) -> bool:
+    """Whether a statement is a docstring, ``...`` or the constructor of the base class."""
+    if not isinstance(statement, ast.Expr):
+        return False
+    return isinstance(statement.value, ast.Constant) or (
+        ast.unparse(statement.value) == "super().__init__()"
+    )
 
 
 def _parse(cell: int, source: str) -> ast.Module | SyntaxProblem:

@@ -99,6 +99,16 @@ def verdicts(grader: WarmGrader, folder: Path, source: str) -> dict[str, str]:
             "import os\nn = 0\ndef f(x):\n    global n\n    n += 1\n    if n > 1: os._exit(0)\n    return x + 1",
             set(),
         ),
+        (
+            "gives up later",
+            "n = 0\ndef f(x):\n    global n\n    n += 1\n    if n > 1: raise NotImplementedError\n    return x + 1",
+            set(),
+        ),
+        (
+            "leaves later calls to one that only raises",
+            "def stub(x): raise NotImplementedError\ndef f(x):\n    global f\n    f = stub\n    return x + 1",
+            set(),
+        ),
         ("draws", "def f(x):\n    random.random(); numpy.random.rand(5)\n    return x + 1", set()),
         ("one wrong", "def f(x):\n    return x + 1 if x != 2 else 0", {"second"}),
         (
@@ -122,12 +132,28 @@ def test_what_one_call_leaves_behind_costs_no_other_check(
     assert {check for check, verdict in found.items() if verdict != "passed"} == wrong
 
 
-def test_checks_that_pass_need_one_fork_together(
-    grader: WarmGrader, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("source", "verdict"),
+    [
+        ("def f(x):\n    return x + 1", "passed"),
+        ("def f(x):\n    '''One more.'''\n    raise NotImplementedError('your turn')", "missing"),
+        (
+            "class f:\n    def __init__(self, x):\n        super().__init__()\n        raise NotImplementedError",
+            "missing",
+        ),
+        ("", "missing"),
+    ],
+)
+def test_checks_that_pass_or_find_nothing_need_one_fork_together(
+    grader: WarmGrader,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    source: str,
+    verdict: str,
 ) -> None:
     forks = []
     probe = Run.probe
     monkeypatch.setattr(Run, "probe", lambda run: forks.append(run) or probe(run))
-    found = verdicts(grader, tmp_path, "def f(x):\n    return x + 1")
-    assert set(found.values()) == {"passed"}
+    found = verdicts(grader, tmp_path, source)
+    assert found == {**dict.fromkeys(("first", "second", "third"), verdict), "random": "passed"}
     assert len(forks) == 2  # one tells all variables, before any call
