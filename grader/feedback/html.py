@@ -42,6 +42,7 @@ from grader.feedback.class_summary import (
 )
 from grader.feedback.language import SIGNS, Language, cell_number
 from grader.feedback.student_prose import student_prose
+from grader.feedback.templating import Templates
 from grader.feedback.terminal import first_difference, where_to_look
 from grader.feedback.untrusted import reveal, terminal_output, visible
 from grader.report import QuestionResult, Report, Text
@@ -97,7 +98,7 @@ def _environment(own: Path | None = None) -> Environment:
     """Return the templates; those in the folder `own` go before ours, which are ``grader/NAME`` there."""
     ours = PackageLoader("grader.feedback", "templates")
     theirs = [] if own is None else [FileSystemLoader(own)]
-    environment = Environment(
+    environment = Templates(
         loader=ChoiceLoader([*theirs, ours, PrefixLoader({"grader": ours})]),
         autoescape=True,
         undefined=StrictUndefined,

@@ -13,7 +13,7 @@ import re
 from collections.abc import Collection, Iterator
 from functools import lru_cache
 
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from grader.feedback.untrusted import reveal
 from grader.secrets import redact
@@ -100,14 +100,15 @@ def _isolated(piece: str) -> str:
 
 def highlighted(source: str, marked: Collection[int] = (), mark_label: str = "") -> Markup:
     """Return `source` as numbered lines of HTML; the lines in `marked`, from 1, stand out."""
-    pieces = []
-    for number, line in enumerate(highlighted_lines(source), 1):
-        if number in marked:
-            label = Markup('<span class="vh"> ({})</span>').format(mark_label)
-            pieces.append(Markup('<span class="marked">{}{}\n</span>').format(line, label))
-        else:
-            pieces.append(Markup("<span>{}\n</span>").format(line))
-    return Markup("").join(pieces)
+    label = f'<span class="vh"> ({escape(mark_label)})</span>'
+    return Markup(  # noqa: S704 - lines of HTML
+        "".join(
+            f'<span class="marked">{line}{label}\n</span>'
+            if number in marked
+            else f"<span>{line}\n</span>"
+            for number, line in enumerate(highlighted_lines(source), 1)
+        )
+    )
 
 
 def one_line(source: str) -> Markup:
