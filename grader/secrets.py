@@ -15,7 +15,7 @@ import math
 import re
 from collections import Counter
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 MASK = "[redacted]"
 
@@ -176,6 +176,46 @@ def redact(text: str) -> str:
         parts += text[position : secret.start], MASK
         position = secret.end
     return "".join([*parts, text[position:]])
+
+
+_SHORTEST = 10
+"""Characters of a secret with what tells that it is one: ``pwd="abcd"``."""
+_NUMBERS = frozenset({int, float, bool, type(None)})
+
+
+def redact_all(data: Any) -> Any:
+    """Return plain data with every text in it redacted; `data` itself if there is no secret in it.
+
+    All texts are searched as one, for most data holds no secret.
+    """
+    text = "\n\n".join(_texts(data))
+    return data if redact(text) == text else _masked(data)
+
+
+def _texts(data: Any) -> list[str]:
+    """Return every text in plain data that is long enough for a secret."""
+    texts = []
+    found = [data]
+    for item in found:  # which grows meanwhile
+        if isinstance(item, str):
+            if len(item) >= _SHORTEST:
+                texts.append(item)
+        elif isinstance(item, dict):
+            found += item
+            found += item.values()
+        elif isinstance(item, list) and not _NUMBERS.issuperset(map(type, item)):
+            found += item
+    return texts
+
+
+def _masked(data: Any) -> Any:
+    if isinstance(data, str):
+        return redact(data) if len(data) >= _SHORTEST else data
+    if isinstance(data, list):
+        return [_masked(item) for item in data]
+    if isinstance(data, dict):
+        return {_masked(key): _masked(item) for key, item in data.items()}
+    return data
 
 
 def _outside_base64(text: str) -> Iterator[tuple[int, int]]:

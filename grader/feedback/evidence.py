@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from grader.report import CheckResult, Text
-from grader.secrets import redact
+from grader.secrets import redact_all
 
 Number = float | int | str | None
 """A number as JSON carries it: ``nan``, ``inf`` and ``-inf`` are strings."""
@@ -134,7 +134,7 @@ def read_evidence(check: CheckResult) -> Evidence:
     Evidence of an unknown shape is kept as text in ``unread``, so that one
     unusual check cannot cost a student the card.
     """
-    plain = _redacted(check.evidence)
+    plain = {**redact_all(check.evidence)}
     if check.hidden:
         plain = _without_secrets_of_the_check(plain)
     plain["facts"] = {
@@ -160,16 +160,6 @@ def _without_secrets_of_the_check(plain: Mapping[str, Any]) -> dict[str, Any]:
             {**layer, "expected": None} if isinstance(layer, dict) else layer for layer in layers
         ]
     return kept
-
-
-def _redacted(value: Any) -> Any:
-    if isinstance(value, str):
-        return redact(value)
-    if isinstance(value, dict):
-        return {key: _redacted(item) for key, item in value.items()}
-    if isinstance(value, list) and value and not isinstance(value[0], float | int):
-        return [_redacted(item) for item in value]
-    return value
 
 
 def written(value: Any) -> str:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from decimal import Decimal
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING, Literal, Self
 
 import msgspec
 from msgspec.structs import replace
@@ -49,7 +49,7 @@ from grader.report import (
     Verdict,
     rounded,
 )
-from grader.secrets import redact
+from grader.secrets import redact, redact_all
 
 if TYPE_CHECKING:
     from grader.kernel.zygotes import Zygote
@@ -452,11 +452,6 @@ def released_files(assignment: Assignment) -> dict[str, bytes]:
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in paths}
 
 
-_NUMBERS = frozenset({int, float, bool, type(None)})
-_SHORTEST_SECRET = 10
-"""Characters of a secret with what tells that it is one: ``pwd="abcd"``."""
-
-
 def without_secrets(report: Report, *, everywhere: bool) -> Report:
     """Return `report` with every password, key and token in its texts masked.
 
@@ -464,38 +459,11 @@ def without_secrets(report: Report, *, everywhere: bool) -> Report:
     checks asked for (a key read from a file, say), messages and names.
     """
     if everywhere:
-        return msgspec.convert(_masked(msgspec.to_builtins(report)), Report)
+        return msgspec.convert(redact_all(msgspec.to_builtins(report)), Report)
     checks = [c for q in report.questions for p in q.parts for c in p.checks]
     said = [report.notebook, [w.text for w in report.warnings]]
     said += [[c.message, c.evidence] for c in checks]
-    if redact(text := "\n\n".join(_texts(said))) == text:
-        return report
-    return without_secrets(report, everywhere=True)
-
-
-def _texts(value: Any) -> Iterator[str]:
-    """Yield every text in plain data that is long enough for a secret."""
-    left = [value]
-    while left:
-        item = left.pop()
-        if isinstance(item, str):
-            if len(item) >= _SHORTEST_SECRET:
-                yield item
-        elif isinstance(item, dict):
-            left += item
-            left += item.values()
-        elif isinstance(item, list) and not _NUMBERS.issuperset(map(type, item)):
-            left += item
-
-
-def _masked(value: Any) -> Any:
-    if isinstance(value, str):
-        return redact(value) if len(value) >= _SHORTEST_SECRET else value
-    if isinstance(value, list):
-        return [_masked(item) for item in value]
-    if isinstance(value, dict):
-        return {_masked(key): _masked(item) for key, item in value.items()}
-    return value
+    return report if redact_all(said) is said else without_secrets(report, everywhere=True)
 
 
 # -- what the report keeps of the cells ---------------------------------------------------
