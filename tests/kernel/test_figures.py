@@ -96,7 +96,7 @@ def as_usual(made: Figure) -> Pixels:
 
 def pixels_of(png: bytes) -> Pixels:
     read: Pixels = mpl.image.imread(io.BytesIO(png), format="png")
-    return read
+    return read[..., :3]
 
 
 def drawn(pixels: Pixels) -> Pixels:

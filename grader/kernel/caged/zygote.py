@@ -37,6 +37,7 @@ from .shell import (
     make_shell,
     seed_everything,
 )
+from .texts import quicken_texts
 
 ORDER_BYTES = 1 << 20
 _encode = msgspec.msgpack.Encoder().encode
@@ -74,17 +75,40 @@ def warm_optimisers(_: Any) -> None:
 
 
 def warm_figures(shell: Any) -> None:
-    """Draw a figure inline."""
+    """Draw a figure inline, with what most have: the first of each costs a while more."""
     with contextlib.suppress(ImportError):
         import matplotlib as mpl
         import matplotlib.pyplot
 
         mpl.pyplot.switch_backend("module://matplotlib_inline.backend_inline")
+        quicken_texts()
         _run_without_trace(
             shell,
             "%matplotlib inline\nimport matplotlib.pyplot as plt\n"
             "plt.plot([1, 2])\nplt.show()\nplt.close('all')",
+            _FIGURE,
         )
+
+
+_FIGURE = """
+import matplotlib.pyplot as plt
+figure, (left, right) = plt.subplots(1, 2, figsize=(6.4, 3.2))
+figure.colorbar(left.imshow([[0.0, 1.0], [2.5, 3.0]], cmap="gray"))
+left.text(0, 0, "0", ha="center", va="center", color="w", fontsize=8)
+left.set_title("title")
+right.plot([1, 2], label="label")
+right.bar([1, 2], [1, 2])
+right.scatter([1, 2], [1, 2])
+right.set(xlabel="x", ylabel="y", title="$x$")
+right.legend()
+right.grid()
+right.legend(fontsize=8)
+right.axis("off")
+figure.suptitle("title")
+plt.tight_layout()
+plt.show()
+plt.close("all")
+"""
 
 
 def warm_tables(_: Any) -> None:
