@@ -375,6 +375,38 @@ def test_a_python_without_venv_is_named_with_its_package(
     assert not (folder / ".venv").exists()
 
 
+def write_python(path: Path, *, alone: bool) -> None:
+    """Make a Python 3.11 that tells its name when it is to make an environment, and does not."""
+    write_program(
+        path,
+        f"""case "$*" in
+        *libpython*) exit {0 if alone else 1} ;;
+        *"-m venv"*) echo "{path.name} was chosen" >&2; exit 1 ;;
+        *) exec '{sys.executable}' "$@" ;;
+        esac""",
+    )
+
+
+@pytest.mark.parametrize(
+    ("pythons", "given", "chosen"),
+    [
+        ({"python3": True, "python3.12": True}, None, "python3"),
+        ({"python3": False, "python3.12": True}, None, "python3.12"),
+        ({"python3": False, "python3.12": False}, None, "python3"),
+        ({"python3": True, "mine": False}, "mine", "mine"),
+    ],
+)
+def test_make_takes_the_first_python_that_is_a_program_of_its_own_unless_told_otherwise(
+    tmp_path: Path, bare_machine: Path, pythons: dict[str, bool], given: str | None, chosen: str
+) -> None:
+    for name, alone in pythons.items():
+        write_python(bare_machine / name, alone=alone)
+    words = ["setup"] if given is None else ["setup", f"PYTHON={bare_machine / given}"]
+    result = make(*words, folder=fresh_checkout(tmp_path / "course"), path=bare_machine)
+    assert result.returncode != 0
+    assert f"{chosen} was chosen\n" in result.stderr
+
+
 def test_an_environment_whose_set_up_was_interrupted_is_not_used(
     tmp_path: Path, bare_machine: Path
 ) -> None:
