@@ -17,6 +17,7 @@ def used_by(code: str) -> list[str]:
         "optimisers": ("optim",),
         "figures": ("plot", "plt", "seaborn"),
         "learning": ("sklearn",),
+        "science": ("scipy",),
         "tables": ("pandas", "seaborn"),
     }
     return [name for name, signs in words.items() if any(sign in code for sign in signs)]

@@ -106,6 +106,17 @@ def test_magics_displays_shell_commands_and_await_work(execute: Execute) -> None
     assert "UsageError" in text_of(cells[13]) or "UsageError" in (run.cells[13].error or "")
 
 
+def test_a_shell_command_waits_for_no_program_that_has_ended(execute: Execute) -> None:
+    run = execute(
+        "import time\nslept, usual = [], time.sleep\n"
+        "def sleep(seconds):\n    slept.append(seconds)\n    usual(seconds)\n"
+        "time.sleep = sleep",
+        "!echo here; exit 3",
+        "print(_exit_code, max(slept) < 0.1)",
+    )
+    assert [cell.outputs[0].text for cell in run.notebook.cells[1:]] == ["here\n", "3 True\n"]
+
+
 def test_figures_arrive_as_pictures(execute: Execute) -> None:
     run = execute(
         "import matplotlib.pyplot as plt\nplt.plot([1, 3, 2])",

@@ -242,10 +242,11 @@ def test_the_environment_may_lie_below_a_folder_that_the_cage_hides(mode: int) -
 
 
 def test_libraries_that_take_long_are_ready_from_the_second_hand_in_that_uses_them() -> None:
-    there = "import os, sys\nprint([n in sys.modules for n in ('pandas', 'sklearn.svm')])"
+    names = ("pandas", "sklearn.svm", "scipy.signal")
+    there = f"import sys\nprint([n in sys.modules for n in {names}])"
     with Zygote() as zygote:
         seen = []
-        for warm in (["learning"], [], ["learning"], []):
+        for warm in (["learning", "science"], [], ["learning", "science"], []):
             child = zygote.start_child(LIMITS, warm=warm)
             kernel = ForkedKernel(child, 1 << 20)
             run = run_notebook(
@@ -253,7 +254,7 @@ def test_libraries_that_take_long_are_ready_from_the_second_hand_in_that_uses_th
             )
             seen.append(run.notebook.cells[0].outputs[0].text.strip())
             run.close()
-    assert seen == ["[False, False]"] * 2 + ["[True, True]"] * 2
+    assert seen == ["[False, False, False]"] * 2 + ["[True, True, True]"] * 2
 
 
 def test_a_library_that_starts_a_thread_is_left_to_the_notebooks() -> None:

@@ -233,7 +233,23 @@ def make_shell() -> Any:
         publisher.pub_socket = session
     shell.displayhook.get_execution_count = lambda: shell.execution_count
     prepare(shell)
+    wait_for_no_ended_program()
     return shell
+
+
+def wait_for_no_ended_program() -> None:
+    """Have ``!command`` end with its program: pexpect waits a tenth of a second to see it end."""
+    with contextlib.suppress(ImportError, AttributeError):
+        terminal = importlib.import_module("ptyprocess").PtyProcess
+        usual: Callable[..., None] = terminal.close
+
+        def close(self: Any, force: bool = True) -> None:
+            with contextlib.suppress(Exception):  # the usual way tells what is wrong
+                if not self.closed and not self.isalive():
+                    self.delayafterclose = 0
+            usual(self, force)
+
+        terminal.close = close
 
 
 def refuse_input(*_: Any, **__: Any) -> NoReturn:

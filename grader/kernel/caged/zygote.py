@@ -129,6 +129,13 @@ def warm_learning(shell: Any) -> None:
             importlib.import_module(f"sklearn.{part}")
 
 
+def warm_science(_: Any) -> None:
+    """Import the parts of SciPy that coursework uses."""
+    with contextlib.suppress(ImportError):
+        for part in ("io", "ndimage", "optimize", "signal", "stats"):
+            importlib.import_module(f"scipy.{part}")
+
+
 def _run_without_trace(shell: Any, *cells: str) -> None:
     names = set(shell.user_ns)
     out = sys.stdout
@@ -148,7 +155,7 @@ WARM_UPS = {
     "figures": warm_figures,
 }
 """What is made ready when the first hand-in comes that may want it."""
-TRIED = {"tables": warm_tables, "learning": warm_learning}
+TRIED = {"tables": warm_tables, "learning": warm_learning, "science": warm_science}
 """What is made ready when the second comes, if a trial shows that it leaves no thread running."""
 
 
