@@ -28,6 +28,7 @@ import msgspec
 
 from . import agent, confine
 from .frames import Closed, receive_frame, send_frame
+from .installs import answer, answer_installs
 from .libraries import import_libraries
 from .outlines import blank_layers
 from .shell import (
@@ -52,6 +53,8 @@ def warm_up(shell: Any) -> None:
     _run_without_trace(shell, "1 + 1", "%time 1", "1 / 0", "def", "!true", "%%capture\nprint()")
     with contextlib.suppress(OSError):
         socket.getaddrinfo("localhost", 1)  # loads the idna codec
+    with contextlib.suppress(ImportError):
+        answer("pip install numpy", sys.executable)
 
 
 def warm_networks(_: Any) -> None:
@@ -243,6 +246,8 @@ def run_child(shell: Any, sock: socket.socket, job: Job, namespaces: bool) -> No
         send_frame(sock, _encode({"failed": str(error)}))
         return
     send_frame(sock, _encode({"layers": layers}))
+    if namespaces:
+        answer_installs(shell, sys.executable)
     signal.signal(signal.SIGINT, signal.default_int_handler)
     runner = CellRunner(shell, sock, job.output_bytes, captured)
     hidden = frozenset(shell.user_ns)
