@@ -71,7 +71,21 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Register the marks of checks."""
+    """Register the marks and the fixtures of checks."""
+    stash = config.stash
+
+    class OfThisRun(Fixtures):
+        @pytest.fixture(scope="session")
+        @staticmethod  # pytest wants no method that outlives a check
+        def reference() -> Any:
+            """The reference solution; see :class:`grader.checks.reference.Reference`."""
+            if REFERENCE not in stash:
+                assignment = stash[ASSIGNMENT]
+                path = assignment.root / "reference" / f"{assignment.slug}.py"
+                stash[REFERENCE] = Reference(path)
+            return stash[REFERENCE]
+
+    config.pluginmanager.register(OfThisRun(config))
     for marker in MARKERS:
         config.addinivalue_line("markers", marker)
 
@@ -158,49 +172,52 @@ def forget(item: pytest.Item) -> None:
         del item.stash[_STUDENT]
 
 
-@pytest.fixture
-def student(request: pytest.FixtureRequest) -> Iterator[Student]:
-    """The student's executed notebook; see :class:`grader.checks.student.Student`."""
-    subject = request.config.stash.get(SUBJECT, None)
-    if subject is None:
-        raise pytest.UsageError(
-            "checks need a hand-in: pytest assignments/SLUG --submission NOTEBOOK"
-        )
-    begin = request.config.stash.get(BEGIN, None)
-    terms = Terms() if begin is None else begin(request.node.name, function_of(request.node))
-    record = Record(
-        hidden=request.node.get_closest_marker("hidden") is not None,
-        hashes=None if terms.hashes is None else iter(terms.hashes),
-        wanted=terms.wanted,
-    )
-    proxy = Student(subject, record)
-    request.node.stash[_STUDENT] = proxy
-    yield proxy
-    proxy.close()
+class Fixtures:
+    """The fixtures of checks.
 
-
-@pytest.fixture(scope="session")
-def reference(request: pytest.FixtureRequest) -> Any:
-    """The reference solution; see :class:`grader.checks.reference.Reference`."""
-    stash = request.config.stash
-    if REFERENCE not in stash:
-        assignment = stash[ASSIGNMENT]
-        path = assignment.root / "reference" / f"{assignment.slug}.py"
-        stash[REFERENCE] = Reference(path)
-    return stash[REFERENCE]
-
-
-@pytest.fixture
-def expect(student: Student) -> Expect:
-    """Compare and explain; see :class:`grader.checks.expect.Expect`."""
-    return Expect(student)
-
-
-@pytest.fixture
-def rng(request: pytest.FixtureRequest) -> np.random.Generator:
-    """Random generator seeded by assignment and check, and where the check is hidden by student.
-
-    Public checks draw the same for everybody, so that students see beforehand what is graded.
+    They take no ``request``: pytest makes one for each fixture that does, at half of what
+    running an item costs it. What they need of it is the item, which is noted here.
     """
-    hidden = request.node.get_closest_marker("hidden") is not None
-    return request.config.stash[SUBJECT].rng(request.node.name, for_student=hidden)
+
+    def __init__(self, config: pytest.Config) -> None:
+        self._stash = config.stash
+        self._item: pytest.Item
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_setup(self, item: pytest.Item) -> None:
+        """Note which check runs."""
+        self._item = item
+
+    @pytest.fixture
+    def student(self) -> Iterator[Student]:
+        """The student's executed notebook; see :class:`grader.checks.student.Student`."""
+        subject = self._stash.get(SUBJECT, None)
+        if subject is None:
+            raise pytest.UsageError(
+                "checks need a hand-in: pytest assignments/SLUG --submission NOTEBOOK"
+            )
+        begin = self._stash.get(BEGIN, None)
+        terms = Terms() if begin is None else begin(self._item.name, function_of(self._item))
+        record = Record(
+            hidden=self._item.get_closest_marker("hidden") is not None,
+            hashes=None if terms.hashes is None else iter(terms.hashes),
+            wanted=terms.wanted,
+        )
+        proxy = Student(subject, record)
+        self._item.stash[_STUDENT] = proxy
+        yield proxy
+        proxy.close()
+
+    @pytest.fixture
+    def expect(self, student: Student) -> Expect:
+        """Compare and explain; see :class:`grader.checks.expect.Expect`."""
+        return Expect(student)
+
+    @pytest.fixture
+    def rng(self) -> np.random.Generator:
+        """Random generator seeded by assignment and check, and where the check is hidden by student.
+
+        Public checks draw the same for everybody, so that students see beforehand what is graded.
+        """
+        hidden = self._item.get_closest_marker("hidden") is not None
+        return self._stash[SUBJECT].rng(self._item.name, for_student=hidden)

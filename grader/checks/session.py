@@ -7,11 +7,10 @@ import time
 import traceback
 from collections.abc import Callable, Container, Sequence
 from decimal import Decimal
-from typing import Any, Literal, TypeVar, cast
+from typing import Any, TypeVar, cast
 
 import msgspec
 import pytest
-from _pytest.runner import runtestprotocol
 
 from grader.checks import plugin
 from grader.checks.answer import Record
@@ -44,7 +43,6 @@ class Judge:
         assignment: Assignment,
         session: pytest.Session,
         checks: Sequence[Check],
-        calls: list[pytest.CallInfo[None]],
         *,
         with_hidden: bool = True,
     ) -> None:
@@ -57,12 +55,11 @@ class Judge:
             if (check.id, check.function) in found
         }
         self._session = session
-        self._calls = calls
         self._with_hidden = with_hidden
 
     def public(self) -> Judge:
         """A judge that runs the public checks only; hidden ones wait for the grading."""
-        return Judge(self.assignment, self._session, self.checks, self._calls, with_hidden=False)
+        return Judge(self.assignment, self._session, self.checks, with_hidden=False)
 
     def judge(
         self, subject: Subject, functions: Container[str] | None = None
@@ -132,13 +129,10 @@ class Judge:
         self, item: pytest.Item, check: Check, following: pytest.Item | None
     ) -> tuple[Judged, BaseException | None]:
         """Run one check once; return its result and what it raised."""
-        self._calls.clear()
         started = time.perf_counter()
-        runtestprotocol(item, log=False, nextitem=following)
+        error = _ran(item, following)
         seconds = time.perf_counter() - started
-        failure = next((c.excinfo for c in self._calls if c.excinfo is not None), None)
-        error = None if failure is None else failure.value
-        if isinstance(error, (KeyboardInterrupt, NotAsked)):
+        if isinstance(error, (KeyboardInterrupt, pytest.exit.Exception, NotAsked)):
             # What follows now is not what pytest was told: nothing may stay set up for it.
             self._session._setupstate.teardown_exact(None)  # noqa: SLF001
             raise error
@@ -253,6 +247,25 @@ def _praise(record: Record) -> Text:
     return say("passed")
 
 
+def _ran(item: pytest.Item, following: pytest.Item | None) -> BaseException | None:
+    """Run one item as pytest does, up to the reports that it would make; return what was raised."""
+    item = cast("pytest.Function", item)
+    item._initrequest()  # noqa: SLF001 - it may have run before
+    hooks = item.ihook
+    first: BaseException | None = None
+    try:
+        hooks.pytest_runtest_setup(item=item)
+        hooks.pytest_runtest_call(item=item)
+    except BaseException as error:  # noqa: BLE001 - it is judged
+        first = error
+    try:
+        hooks.pytest_runtest_teardown(item=item, nextitem=following)
+    except BaseException as error:  # noqa: BLE001 - it is judged
+        first = first or error
+    item.funcargs = {}  # they hold on to the submission
+    return first
+
+
 class _Driver:
     """Takes the place of pytest's own loop over the items."""
 
@@ -265,7 +278,6 @@ class _Driver:
         self.result: Any = None
         self.error: BaseException | None = None
         self.done = False
-        self.calls: list[pytest.CallInfo[None]] = []
         self.failures: list[str] = []
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
@@ -290,17 +302,7 @@ class _Driver:
         checks = None if self.stand_in is None else self.stand_in.checks
         if checks is None:
             checks = checks_of(self.assignment, session.items)
-        return Judge(self.assignment, session, checks, self.calls)
-
-    @pytest.hookimpl(tryfirst=True)
-    def pytest_runtest_makereport(
-        self, item: pytest.Item, call: pytest.CallInfo[None]
-    ) -> pytest.TestReport:
-        """Note how a check ended. pytest's own report words a traceback, 20 ms each, for nobody."""
-        self.calls.append(call)
-        outcome: Literal["passed", "failed"] = "passed" if call.excinfo is None else "failed"
-        when = cast("Literal['setup', 'call', 'teardown']", call.when)
-        return pytest.TestReport(item.nodeid, item.location, {}, outcome, None, when)
+        return Judge(self.assignment, session, checks)
 
 
 class BrokenChecks(RuntimeError):
