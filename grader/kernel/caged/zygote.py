@@ -39,6 +39,7 @@ from .shell import (
     seed_everything,
 )
 from .texts import quicken_texts
+from .titles import quicken_titles
 
 ORDER_BYTES = 1 << 20
 _encode = msgspec.msgpack.Encoder().encode
@@ -85,6 +86,7 @@ def warm_figures(shell: Any) -> None:
 
         mpl.pyplot.switch_backend("module://matplotlib_inline.backend_inline")
         quicken_texts()
+        quicken_titles()
         _run_without_trace(
             shell,
             "%matplotlib inline\nimport matplotlib.pyplot as plt\n"
