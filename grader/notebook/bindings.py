@@ -8,6 +8,7 @@ but what they reach flows into ``x`` as well.
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterable
 from typing import Literal
 
@@ -23,6 +24,39 @@ from grader.notebook.scopes import (
 )
 
 Definition = FunctionNode | ast.ClassDef
+
+
+class Reaching:
+    """What some code reaches, looked for when it is first asked for; one for all that it binds.
+
+    Parameters
+    ----------
+    nodes
+        The code.
+    now
+        A name that it needs besides: the target of ``x += 1``.
+    """
+
+    __slots__ = ("_nodes", "_now", "_reach")
+
+    def __init__(self, *nodes: ast.AST | None, now: str | None = None) -> None:
+        self._nodes = nodes
+        self._now = now
+        self._reach: Reach | None = None
+
+    @property
+    def reach(self) -> Reach:
+        if self._reach is None:
+            try:
+                self._reach = reach_of(*self._nodes)
+            except RecursionError:  # nobody writes such code by hand
+                self._reach = Reach()
+            if self._now is not None:
+                self._reach.now.add(self._now)
+        return self._reach
+
+
+_GLOBAL = re.compile(r"\bglobal\b")
 Kind = Literal["function", "class", "variable", "import", "change"]
 
 
@@ -53,7 +87,7 @@ class Binding:
     )
 
     def __init__(
-        self, name: str, kind: Kind, cell: int, position: int, reach: Reach | Definition
+        self, name: str, kind: Kind, cell: int, position: int, reach: Reach | Reaching
     ) -> None:
         self.name = name
         self.kind = kind
@@ -67,13 +101,8 @@ class Binding:
 
     @property
     def reach(self) -> Reach:
-        """What the value reaches; of a definition it is looked for when it is first asked for."""
-        if not isinstance(self._reach, Reach):
-            try:
-                self._reach = reach_of(self._reach)
-            except RecursionError:  # nobody writes such a function by hand
-                self._reach = Reach()
-        return self._reach
+        """What the value reaches."""
+        return self._reach if isinstance(self._reach, Reach) else self._reach.reach
 
 
 class Collector:
@@ -86,11 +115,13 @@ class Collector:
         self._position = 0
         self._conditions = 0
         self._has_globals = False
+        self._has_walrus = False
 
     def add_cell(self, cell: int, tree: ast.Module, source: str) -> None:
         """Add the statements of `tree`, the cell with index `cell` and this source."""
         self._cell = cell
-        self._has_globals = "global" in source
+        self._has_globals = _GLOBAL.search(source) is not None
+        self._has_walrus = ":=" in source
         self._body(tree.body)
 
     def _body(self, statements: Iterable[ast.stmt], *, conditional: bool = False) -> None:
@@ -100,7 +131,7 @@ class Collector:
             self._statement(statement)
         self._conditions -= conditional
 
-    def _bind(self, name: str, kind: Kind, node: ast.stmt, reach: Reach | Definition) -> Binding:
+    def _bind(self, name: str, kind: Kind, node: ast.stmt, reach: Reach | Reaching) -> Binding:
         binding = Binding(name, kind, self._cell, self._position, reach)
         decorators = getattr(node, "decorator_list", [])
         binding.line = min([node.lineno, *(d.lineno for d in decorators)])
@@ -119,12 +150,12 @@ class Collector:
         elif isinstance(node, ast.Expr):
             self._expression(node)
         elif isinstance(node, ast.For | ast.AsyncFor):
-            self._targets(node, node.target, reach_of(node.iter), conditional=True)
+            self._targets(node, node.target, Reaching(node.iter), conditional=True)
             self._walrus(node, node.iter)
             self._body([*node.body, *node.orelse], conditional=True)
         elif isinstance(node, ast.With | ast.AsyncWith):
             for item in node.items:
-                reach = reach_of(item.context_expr)
+                reach = Reaching(item.context_expr)
                 if item.optional_vars is not None:
                     self._targets(node, item.optional_vars, reach)
                 self._walrus(node, item.context_expr)
@@ -144,9 +175,9 @@ class Collector:
 
     def _definition(self, node: Definition) -> None:
         if isinstance(node, ast.ClassDef):
-            binding = self._bind(node.name, "class", node, node)
+            binding = self._bind(node.name, "class", node, Reaching(node))
         else:
-            binding = self._bind(node.name, "function", node, node)
+            binding = self._bind(node.name, "function", node, Reaching(node))
             binding.parameters = parameter_names(node.args)
         for name in sorted(binding.reach.rebinds) if self._has_globals else ():
             self._bind(name, "variable", node, binding.reach).conditional = True
@@ -169,17 +200,16 @@ class Collector:
         for target in targets:
             pairs = _pairs(target, node.value)
             for one, value in pairs:
-                reach = reach_of(value)
-                if isinstance(node, ast.AugAssign) and isinstance(one, ast.Name):
-                    reach.now.add(one.id)
-                self._targets(node, one, reach)
+                builds_on = isinstance(node, ast.AugAssign) and isinstance(one, ast.Name)
+                now = _root(one) if builds_on else None
+                self._targets(node, one, Reaching(value, now=now))
                 if isinstance(one, ast.Name) and isinstance(value, ast.Name | ast.Attribute):
                     name = dotted_name(value)
                     if name and not name.startswith("."):
                         self.bindings[-1].target = name
 
     def _targets(
-        self, node: ast.stmt, target: ast.expr, reach: Reach, *, conditional: bool = False
+        self, node: ast.stmt, target: ast.expr, reach: Reaching, *, conditional: bool = False
     ) -> None:
         for one in targets_of(target):
             if isinstance(one, ast.Name):
@@ -194,10 +224,10 @@ class Collector:
         if isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute):
             root = _root(call.func)
             if root:
-                self._bind(root, "change", node, reach_of(node))
+                self._bind(root, "change", node, Reaching(node))
 
     def _match(self, node: ast.Match) -> None:
-        reach = reach_of(node.subject)
+        reach = Reaching(node.subject)
         for case in node.cases:
             for pattern in ast.walk(case.pattern):
                 name = getattr(pattern, "name", None) or getattr(pattern, "rest", None)
@@ -206,9 +236,9 @@ class Collector:
             self._body(case.body, conditional=True)
 
     def _walrus(self, node: ast.stmt, *inside: ast.AST | None) -> None:
-        names = list(walrus_names(*inside))
+        names = list(walrus_names(*inside)) if self._has_walrus else []
         if names:
-            reach = reach_of(*inside)
+            reach = Reaching(*inside)
             for name in names:
                 self._bind(name, "variable", node, reach)
 
