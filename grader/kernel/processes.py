@@ -16,6 +16,19 @@ from typing import Final
 
 _PROC: Final = Path("/proc")
 _ZOMBIE: Final = "Z"
+_PIECE: Final = 1 << 14
+
+
+def _read(path: str) -> bytes:
+    """Read a file of Linux's own, at half of what Python's files cost: each probe reads some."""
+    file = os.open(path, os.O_RDONLY)
+    try:
+        pieces = []
+        while piece := os.read(file, _PIECE):
+            pieces.append(piece)
+        return b"".join(pieces)
+    finally:
+        os.close(file)
 
 
 def descendants(root: int) -> set[int]:
@@ -26,10 +39,9 @@ def descendants(root: int) -> set[int]:
         pid = waiting.pop()
         with contextlib.suppress(OSError):
             for task in os.listdir(f"/proc/{pid}/task"):
-                with open(f"/proc/{pid}/task/{task}/children") as file:
-                    children = set(map(int, file.read().split())) - found
+                children = set(map(int, _read(f"/proc/{pid}/task/{task}/children").split()))
+                waiting += children - found
                 found |= children
-                waiting += children
     return found
 
 
@@ -60,8 +72,8 @@ def _descends(pid: int, root: int) -> bool:
 
 def _parent(pid: int) -> tuple[str, int]:
     """State and parent of a process; its name may hold spaces and brackets."""
-    fields = (_PROC / str(pid) / "stat").read_text(errors="replace").rpartition(")")[2].split()
-    return fields[0], int(fields[1])
+    fields = _read(f"/proc/{pid}/stat").rpartition(b")")[2].split()
+    return fields[0].decode(), int(fields[1])
 
 
 _TICK: Final = 1 / os.sysconf("SC_CLK_TCK") if hasattr(os, "sysconf") else 0.01
@@ -71,8 +83,8 @@ def cpu_seconds(pids: Iterable[int]) -> float:
     """CPU time of these processes, and of the children that they have waited for."""
     ticks = 0
     for pid in pids:
-        with contextlib.suppress(OSError), open(f"/proc/{pid}/stat", errors="replace") as file:
-            ticks += sum(map(int, file.read().rpartition(")")[2].split()[11:15]))
+        with contextlib.suppress(OSError):
+            ticks += sum(map(int, _read(f"/proc/{pid}/stat").rpartition(b")")[2].split()[11:15]))
     return ticks * _TICK
 
 
@@ -97,12 +109,12 @@ def resident_bytes(root: int, allowed: int, *, own_network: bool = False) -> int
     """
     everybody = [root, *descendants(root)]
     waiting = _sockets_of(root) * _bytes_of_a_socket() if own_network else 0
-    mapped = sum(_pages_of(pid, "status", ("RssAnon:", "RssShmem:")) for pid in everybody)
+    mapped = sum(_pages_of(pid, "status", (b"RssAnon:", b"RssShmem:")) for pid in everybody)
     if waiting + mapped <= allowed:
         return waiting + mapped
     with contextlib.suppress(PermissionError):  # root without CAP_SYS_PTRACE
         mapped = sum(
-            _pages_of(pid, "smaps_rollup", ("Pss_Anon:", "Pss_Shmem:")) for pid in everybody
+            _pages_of(pid, "smaps_rollup", (b"Pss_Anon:", b"Pss_Shmem:")) for pid in everybody
         )
     return waiting + mapped
 
@@ -123,10 +135,10 @@ def _bytes_of_a_socket() -> int:
     return sum(int(setting.read_text()) for setting in settings if setting.exists())
 
 
-def _pages_of(pid: int, file: str, names: tuple[str, ...]) -> int:
+def _pages_of(pid: int, file: str, names: tuple[bytes, ...]) -> int:
     """Add up lines such as ``RssAnon:   1234 kB``; nothing for a process that has ended."""
     try:
-        lines = (_PROC / str(pid) / file).read_text(errors="replace").splitlines()
+        lines = _read(f"/proc/{pid}/{file}").split(b"\n")  # a name may hold other line ends
     except (FileNotFoundError, ProcessLookupError):
         return 0
     return sum(int(line.split()[1]) for line in lines if line.startswith(names)) << 10
@@ -134,9 +146,9 @@ def _pages_of(pid: int, file: str, names: tuple[str, ...]) -> int:
 
 def out_of_memory_kills() -> int:
     """How many processes the kernel has killed since boot because no memory was left."""
-    if not (_PROC / "vmstat").exists():  # no Linux
+    try:
+        counters = _read("/proc/vmstat")
+    except FileNotFoundError:  # no Linux
         return 0
-    for line in (_PROC / "vmstat").read_text().splitlines():
-        if line.startswith("oom_kill "):
-            return int(line.split()[1])
-    return 0
+    _, found, after = counters.partition(b"\noom_kill ")
+    return int(after.partition(b"\n")[0]) if found else 0
