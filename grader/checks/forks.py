@@ -37,6 +37,7 @@ class Forks:
     def __init__(self, fork: Callable[[], Probe]) -> None:
         self._fork = fork
         self._idle: Probe | None = None
+        self._lent = 0
         self.shared = False
         self.used_before = False
         self.relied_on = False
@@ -52,11 +53,25 @@ class Forks:
                 probe.close()
             else:
                 self.used_before = True
+                self._lent += 1
                 return probe
-        return self._fork()
+        probe = self._fork()
+        self._lent += 1
+        return probe
 
     def give_back(self, probe: Probe) -> None:
         """Take back what was lent, for the next check or to end it."""
+        self._lent -= 1
+        self._keep(probe)
+
+    def leave(self, probe: Probe) -> None:
+        """Take a fork that something else was asked of, for the next check or to end it."""
+        if self._lent:  # whose end would be the end of this one, too
+            probe.close()
+        else:
+            self._keep(probe)
+
+    def _keep(self, probe: Probe) -> None:
         if self.shared and self._idle is None:
             self._idle = probe
         else:

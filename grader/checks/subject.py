@@ -101,11 +101,18 @@ class Subject:
     def variables(self) -> Mapping[str, Any]:
         """All variables of the executed notebook, fetched once; empty when that is impossible."""
         try:
-            with self.probe() as probe:
-                return probe.variables()
-        except (Died, TimedOut, Raised, Refused):
+            probe = self.probe()
+        except (Died, TimedOut):
             self.silent = True
             return {}
+        try:
+            variables = probe.variables()
+        except (Died, TimedOut, Raised, Refused):
+            probe.close()
+            self.silent = True
+            return {}
+        self.forks.leave(probe)
+        return variables
 
     def lacks(self, name: str) -> bool:
         """Whether the notebook certainly left no variable of that name."""
