@@ -68,6 +68,7 @@ def show(expect, trace, expected=()) -> None:
     """Put the convolutions of a trace into the evidence, those that differ marked."""
     names = ("in_channels", "out_channels", "kernel_size", "groups")
     rows = []
+    found = layout(trace)
     for place, layer in enumerate(convolutions(trace)):
         wanted = expected[place] if place < len(expected) else None
         rows.append(
@@ -79,7 +80,7 @@ def show(expect, trace, expected=()) -> None:
                 "output_shape": layer.output,
                 "expected": wanted
                 and {"type": "Conv2d", "options": dict(zip(names, wanted, strict=True))},
-                "differs": bool(expected) and layout(trace)[place] != wanted,
+                "differs": bool(expected) and found[place] != wanted,
             }
         )
     expect.evidence(kind="module", layers=rows)
