@@ -1,11 +1,10 @@
 """Forks of the executed notebook, one after another lent to the checks.
 
-A fork costs more than most checks ask of it. So a check that passed leaves its
-fork to the next one; a check that comes to anything else in such a fork is
-judged again in a fresh one, and only what it comes to there counts: nothing
-that earlier calls changed, broke or used up can cost a check. A fork in which
-a check did not pass is ended, unless that check learned no more from it than that
-nothing is answered.
+A fork costs more than most checks ask of it. So a check leaves its fork to the next one; a check
+that comes to anything but a pass in a fork that another had is judged again in a fresh one, and
+only what it comes to there counts: nothing that earlier calls changed, broke or used up can cost
+a check. (That nothing is answered, no such name or a function that only raises, is no doing of
+theirs.)
 """
 
 from __future__ import annotations

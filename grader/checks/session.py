@@ -94,7 +94,6 @@ class Judge:
                     result, error = self._run(item, check, following)
                 if result.verdict != "passed":
                     subject.doubtful = True
-                    subject.forks.end()
             judged[place] = result
             if result.verdict == "error" and error is not None:
                 text = "".join(traceback.format_exception(error))
