@@ -184,18 +184,21 @@ def test_other_settings_are_heeded_at_once(quicken: Callable[[], None]) -> None:
     assert width() == before
 
 
-def test_a_missing_character_is_warned_of_every_time(quicken: Callable[[], None]) -> None:
-    def told() -> int:
-        made, _ = figure()
-        made.text(0.5, 0.5, "漢")
+def test_a_missing_character_is_warned_of_every_time_where_it_is_drawn(
+    quicken: Callable[[], None],
+) -> None:
+    def told() -> list[tuple[str, int]]:
+        made, axes = figure()
+        axes[0].set_title("漢")
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
             made.tight_layout()
             drawn(made)
-        return len(caught)
+        return [(warning.filename, warning.lineno) for warning in caught]
 
     usual = [told(), told()]
     assert all(usual)
+    assert {name for places in usual for name, _ in places} == {__file__}
     quicken()
     assert [told(), told()] == usual
 

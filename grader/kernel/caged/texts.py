@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import importlib
 import inspect
+import types
 import weakref
 from collections.abc import Callable, Iterable, Iterator, MutableMapping
 from typing import Any, Final
@@ -29,6 +30,17 @@ def quicken_texts() -> None:
     for step in (_size_fonts_once, lambda: _Layouts().patch()):
         with contextlib.suppress(Exception):  # another matplotlib
             step()
+
+
+def part_of(usual: Callable[..., Any], function: Any) -> Callable[..., Any]:
+    """Have matplotlib take `function` for part of itself: its warnings name whoever called it."""
+    code = function.__code__.replace(co_filename=usual.__code__.co_filename)
+    names = {**function.__globals__, "__name__": usual.__module__}
+    made = types.FunctionType(
+        code, names, code.co_name, function.__defaults__, function.__closure__
+    )
+    made.__kwdefaults__ = function.__kwdefaults__
+    return made
 
 
 class _SizedOnce:
@@ -82,7 +94,7 @@ def _size_fonts_once() -> None:
         return bytes(renderer.buffer_rgba())
 
     before = drawn()
-    agg.RendererAgg._draw_text_glyphs_and_boxes = draw
+    agg.RendererAgg._draw_text_glyphs_and_boxes = part_of(usual, draw)
     try:
         same = drawn() == before
     except Exception:
@@ -136,11 +148,13 @@ class _Layouts:
                     return list(found)
             return self.usual_fonts(manager, prop, *rest, **options)
 
+        laid_out = part_of(self.usual_layout, _Layouts._laid_out)
+
         def lay_out(text: Any, renderer: Any) -> Any:
-            return self._laid_out(text, renderer)
+            return laid_out(self, text, renderer)
 
         type(self.manager)._find_fonts_by_props = find
-        self.text.Text._get_layout = lay_out
+        self.text.Text._get_layout = part_of(self.usual_layout, lay_out)
 
     def _laid_out(self, text: Any, renderer: Any) -> Any:
         words = text._text

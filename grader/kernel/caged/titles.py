@@ -14,6 +14,8 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
+from .texts import part_of
+
 
 class _Placing(threading.local):
     now = False
@@ -71,5 +73,5 @@ def _patch() -> None:
         self.offsetText.set_text(offset)
         return None
 
-    axes._update_title_position = place
-    axis.YAxis.get_tightbbox = box
+    axes._update_title_position = part_of(usual_place, place)
+    axis.YAxis.get_tightbbox = part_of(usual_box, box)
