@@ -284,15 +284,19 @@ class Agent:
             raise _Refused("not-callable")
         arguments = self._resolve(question["args"])
         keywords = self._resolve(question["kwargs"])
-        for names in question.get("choices", ()):
-            given = keywords.pop(names[0])
-            keywords[_accepted(function, names)] = given
         try:
-            inspect.signature(function).bind(*arguments, **keywords)
+            signature = inspect.signature(function)
+        except (TypeError, ValueError):
+            signature = None  # a builtin without one: the call itself will tell
+        for names in question.get("choices", ()):
+            known = () if signature is None else signature.parameters
+            accepted = next((name for name in names if name in known), names[0])
+            keywords[accepted] = keywords.pop(names[0])
+        try:
+            if signature is not None:
+                signature.bind(*arguments, **keywords)
         except TypeError as error:
             raise _Refused(f"arguments:{error}") from None
-        except ValueError:
-            pass  # a builtin without a signature: the call itself will tell
         if question.get("outline"):
             with blank_layers():
                 model = function(*arguments, **keywords)
@@ -447,15 +451,6 @@ class Agent:
         if not isinstance(model, Module):
             raise _Refused("not-a-module")
         return model
-
-
-def _accepted(function: Any, names: list[str]) -> str:
-    """The first of `names` that `function` takes as an argument; the first if none."""
-    try:
-        parameters = inspect.signature(function).parameters
-    except (TypeError, ValueError):
-        return names[0]
-    return next((name for name in names if name in parameters), names[0])
 
 
 def torch_tensor(value: TensorValue) -> Any:
