@@ -190,3 +190,35 @@ def test_only_convolutions_of_the_outline_itself_are_passed_through() -> None:
         assert not model(x).any()
         assert other(x).any()
     assert model(x).any()
+
+
+def test_equal_calls_share_an_outline_until_the_function_is_another() -> None:
+    calls: list[tuple[Any, ...]] = []
+
+    def make(*args: Any) -> nn.Module:
+        calls.append(args)
+        return nn.Linear(2, 2)
+
+    agent = Agent({"Net": make}, 1 << 20)
+    question = {"ask": "call", "target": "Net", "kwargs": {}, "keep": True, "outline": True}
+    for args in ([1], [1], [1.0], [True], [(1,)], [(1,)]):
+        ask(agent, {**question, "args": args})
+        agent.begin({})
+    assert calls == [(1,), (1.0,), (True,), ((1,),), ((1,),)]
+    agent.namespace["Net"] = lambda _: nn.Conv2d(1, 1, 1)
+    model = ask(agent, {**question, "args": [1]})["value"]
+    trace = {"ask": "trace", "target": model, "inputs": [torch.zeros(1, 1, 2, 2)]}
+    assert "value" in ask(agent, trace)
+
+
+def test_an_outline_that_had_weights_takes_others() -> None:
+    agent = Agent({"Net": lambda: nn.Linear(2, 1)}, 1 << 20)
+    x = torch.ones(1, 2)
+    told = []
+    for weight in (1.0, 5.0):
+        model = made(agent, "Net", outline=True)
+        weights = [{"weight": np.full((1, 2), weight, np.float32), "bias": np.zeros(1, np.float32)}]
+        forward = {"ask": "forward", "target": model, "inputs": [x], "training": False}
+        told.append(ask(agent, {**forward, "weights": weights})["value"].array.item())
+        agent.begin({})
+    assert told == [2.0, 10.0]

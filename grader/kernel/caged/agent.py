@@ -66,6 +66,7 @@ _encode = msgspec.msgpack.Encoder().encode
 
 __all__ = ["Agent", "layers_with_state", "serve"]
 
+_PLAIN_ARGUMENTS = (bool, int, float, str)
 _PLAIN_KINDS = (types.FunctionType, types.BuiltinFunctionType, types.MethodType)
 _type_of = type
 
@@ -157,6 +158,7 @@ class Agent:
         self.limit = limit
         self.kept: list[Any] = []
         self.outlines: list[Any] = []  # models that were made without values
+        self.drawn: dict[tuple[Any, ...], tuple[Any, Any]] = {}  # function and outline by call
         self.order: tuple[Any, Any, list[Any]] = (
             None,
             None,
@@ -298,14 +300,26 @@ class Agent:
         except TypeError as error:
             raise _Refused(f"arguments:{error}") from None
         if question.get("outline"):
-            with blank_layers():
-                model = function(*arguments, **keywords)
-            self.outlines.append(model)
-            return self._keep(model)
+            return self._keep(self._outline_of(function, arguments, keywords))
         result = function(*arguments, **keywords)
         if isinstance(result, types.GeneratorType):
             result = [item for item, _ in zip(result, range(10_000), strict=False)]
         return self._keep(result) if question.get("keep") else result
+
+    def _outline_of(self, function: Any, arguments: list[Any], keywords: dict[str, Any]) -> Any:
+        """The outline that a function makes of plain arguments: once for all checks."""
+        given = [*arguments, *keywords.values()]
+        call = (id(function), len(arguments), *keywords, *map(_type_of, given), *given)
+        plain = all(_type_of(value) in _PLAIN_ARGUMENTS for value in given)
+        if plain and call in self.drawn:
+            _, model = self.drawn[call]
+        else:
+            with blank_layers():
+                model = function(*arguments, **keywords)
+            if plain:
+                self.drawn[call] = (function, model)
+        self.outlines.append(model)
+        return model
 
     def make(self, question: dict[str, Any]) -> Reference:
         """Run a piece of the grader's own source here and keep what its function returns."""
