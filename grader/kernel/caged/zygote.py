@@ -93,6 +93,14 @@ def warm_figures(shell: Any) -> None:
             "plt.plot([1, 2])\nplt.show()\nplt.close('all')",
             _FIGURE,
         )
+        _let_go_of_fonts()
+
+
+def _let_go_of_fonts() -> None:
+    """Close the files of fonts: each child opens its own."""
+    with contextlib.suppress(AttributeError, ImportError):  # another matplotlib
+        importlib.import_module("matplotlib.mathtext").MathTextParser._parse_cached.cache_clear()
+        importlib.import_module("matplotlib.font_manager")._get_font.cache_clear()
 
 
 _FIGURE = """

@@ -6,7 +6,8 @@ import sys
 meant = {
     "caged",
     "grader",  # a stand-in with a check() that does nothing
-    *("caged." + n for n in "agent budget compiler confine figures frames libraries networks shell wire zygote".split()),
+    *("caged." + n for n in "agent budget compiler confine figures frames installs libraries".split()),
+    *("caged." + n for n in "networks outlines shell texts titles wire zygote".split()),
 }
 print(
     *[
