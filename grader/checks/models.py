@@ -100,8 +100,9 @@ class StudentModule:
 
     Its structure needs no values, so it is taken from an outline (zeros instead of initial
     values), which costs little even for millions of parameters, and so does a forward pass
-    under given weights; a model that cannot be made as an outline, or holds values besides the given ones, is made in full. Every method
-    raises ``Failed`` or ``Missing`` when the model cannot be constructed.
+    under given weights; a model that cannot be made as an outline, or holds values besides
+    the given ones, is made in full. Every method raises ``Failed`` or ``Missing`` when the
+    model cannot be constructed.
     """
 
     def __init__(
