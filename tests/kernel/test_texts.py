@@ -25,6 +25,7 @@ from grader.kernel.caged.titles import quicken_titles
 PATCHED = (
     (Text, "_get_layout"),
     (RendererAgg, "_draw_text_glyphs_and_boxes"),
+    (RendererAgg, "draw_text"),
     (font_manager.FontManager, "_find_fonts_by_props"),
     (_AxesBase, "_update_title_position"),
     (YAxis, "get_tightbbox"),

@@ -10,9 +10,10 @@ from __future__ import annotations
 import contextlib
 import importlib
 import inspect
+import math
 import types
 import weakref
-from collections.abc import Callable, Iterable, Iterator, MutableMapping
+from collections.abc import Callable, MutableMapping
 from typing import Any, Final
 
 _MOST: Final = 4096
@@ -27,7 +28,7 @@ _SETTINGS: Final = (
 
 def quicken_texts() -> None:
     """Have matplotlib keep the fonts that it found and the layouts of texts, where that can."""
-    for step in (_size_fonts_once, lambda: _Layouts().patch()):
+    for step in (_draw_glyphs_swiftly, lambda: _Layouts().patch()):
         with contextlib.suppress(Exception):  # another matplotlib
             step()
 
@@ -43,53 +44,60 @@ def part_of(usual: Callable[..., Any], function: Any) -> Callable[..., Any]:
     return made
 
 
-class _SizedOnce:
-    """A font that is not set to the size that it has: it would run its program for that again."""
-
-    def __init__(self, font: Any) -> None:
-        self._font = font
-        self._sizes: tuple[Any, ...] = ()
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._font, name)
-
-    def set_size(self, *sizes: Any) -> None:
-        if sizes != self._sizes:
-            self._font.set_size(*sizes)
-            self._sizes = sizes
-
-
-def _sized_once(glyphs: Iterable[Any]) -> Iterator[Any]:
-    last = sized = None
-    for font, *rest in glyphs:
-        if sized is None or font is not last:  # another's size may be that of its fallbacks, too
-            last, sized = font, _SizedOnce(font)
-        yield sized, *rest
-
-
-def _size_fonts_once() -> None:
-    """Have a text's glyphs drawn without setting their font's size for each of them.
+def _draw_glyphs_swiftly() -> None:
+    """Have a text's glyphs drawn without setting up their font for each of them.
 
     Raises
     ------
     AttributeError, TypeError, ValueError
         If they are drawn in another way than is known here.
     """
-    agg = importlib.import_module("matplotlib.backends.backend_agg")
+    np: Any = importlib.import_module("numpy")
+    agg: Any = importlib.import_module("matplotlib.backends.backend_agg")
+    mode: Any = importlib.import_module("matplotlib.ft2font").RenderMode
+    hinting: Callable[[], Any] = agg.get_hinting_flag
     usual = agg.RendererAgg._draw_text_glyphs_and_boxes
-    if list(inspect.signature(usual).parameters)[-2:] != ["glyphs", "boxes"]:
+    known = ["self", "gc", "x", "y", "angle", "glyphs", "boxes"]
+    if list(inspect.signature(usual).parameters) != known:
         raise TypeError("it takes other parameters")
 
     def draw(
         renderer: Any, gc: Any, x: float, y: float, angle: float, glyphs: Any, boxes: Any
     ) -> None:
-        usual(renderer, gc, x, y, angle, _sized_once(glyphs), boxes)
+        glyphs = list(glyphs)
+        if boxes != [] or any(slant or extend != 1 for *_, slant, extend, _, _ in glyphs):
+            usual(renderer, gc, x, y, angle, glyphs, boxes)
+            return
+        cos, sin = math.cos(math.radians(angle)), math.sin(math.radians(angle))
+        turn = (0x10000 * np.array([[cos, -sin], [sin, cos]])).round().astype(int)
+        flags, smooth = hinting(), gc.get_antialiased()
+        drawing, height, inner = mode.NORMAL if smooth else mode.MONO, renderer.height, None
+        draw_image = renderer._renderer.draw_text_image
+        last = None
+        for font, size, glyph, _, _, dx, dy in glyphs:
+            if font is not last:  # another's size may be that of its fallbacks, too
+                last = font
+                inner = None
+            if inner != size:
+                font.set_size(size, renderer.dpi)
+                inner = size
+            right, up = dx * cos - dy * sin, dx * sin + dy * cos
+            font._set_transform(
+                turn, [round(0x40 * (x + right)), round(0x40 * (height - y + up))]
+            )
+            bitmap = font._render_glyph(glyph, flags, drawing)
+            buffer = bitmap.buffer
+            if not smooth:
+                buffer *= 0xFF
+            bottom = int(height) - bitmap.top + buffer.shape[0]
+            draw_image(buffer, bitmap.left, bottom, 0, gc)
 
     def drawn() -> bytes:
         renderer = agg.RendererAgg(60, 30, 100)
         properties = importlib.import_module("matplotlib.font_manager").FontProperties()
-        for angle, words in ((0, "a1a"), (30, "$a^1$")):
+        for angle, smooth, words in ((0, True, "a1a"), (30, True, "$a^1$"), (70, False, "1a")):
             gc = renderer.new_gc()
+            gc.set_antialiased(smooth)
             renderer.draw_text(gc, 3, 20, words, properties, angle, ismath="$" in words)
         return bytes(renderer.buffer_rgba())
 
@@ -111,7 +119,8 @@ class _Layouts:
         self.rc: Any = importlib.import_module("matplotlib").rcParams
         self.text = importlib.import_module("matplotlib.text")
         self.manager: Any = self.text.fontManager
-        self.renderer: Any = importlib.import_module("matplotlib.backends.backend_agg").RendererAgg
+        backend = importlib.import_module("matplotlib.backends.backend_agg")
+        self.renderer: Any = backend.RendererAgg
         self.bbox: Any = self.text.Bbox
         self.kinds = (self.text.Text, self.text.Annotation)
         self.settings: list[Any] = []
@@ -122,6 +131,9 @@ class _Layouts:
         self.characters: dict[Any, frozenset[int]] = {}
         self.usual_fonts: Callable[..., list[Any]] = type(self.manager)._find_fonts_by_props
         self.usual_layout: Callable[..., Any] = self.text.Text._get_layout
+        self.usual_drawing: Callable[..., None] = self.renderer.draw_text
+        self.hinting: Callable[[], Any] = backend.get_hinting_flag
+        self.glyphs: MutableMapping[Any, dict[Any, list[Any]]] = weakref.WeakKeyDictionary()
 
     def patch(self) -> None:
         """Take the place of matplotlib's own functions.
@@ -132,7 +144,12 @@ class _Layouts:
             If they are not those that are known here.
         """
         fonts = ["prop", "fontext", "directory", "fallback_to_default", "rebuild_if_missing"]
-        for function, names in ((self.usual_fonts, fonts), (self.usual_layout, ["renderer"])):
+        drawn = ["gc", "x", "y", "s", "prop", "angle", "ismath", "mtext"]
+        for function, names in (
+            (self.usual_fonts, fonts),
+            (self.usual_layout, ["renderer"]),
+            (self.usual_drawing, drawn),
+        ):
             if list(inspect.signature(function).parameters) != ["self", *names]:
                 raise TypeError(f"{function} takes other parameters")
         label = self.text.Text(0, 0, "1")
@@ -140,6 +157,9 @@ class _Layouts:
         self._key(label, 100.0, 100.0)
         if not self._covers(self._found(label._fontproperties), "1"):
             raise KeyError("no font has a digit")
+        renderer = self.renderer(30, 30, 100)
+        if not self._glyphs_of(renderer, "1", label._fontproperties, label):
+            raise KeyError("a digit has no glyph")
 
         def find(manager: Any, prop: Any, *rest: Any, **options: Any) -> list[Any]:
             if manager is self.manager and not rest and not options and hasattr(prop, "_family"):
@@ -153,7 +173,25 @@ class _Layouts:
         def lay_out(text: Any, renderer: Any) -> Any:
             return laid_out(self, text, renderer)
 
+        def draw_text(
+            renderer: Any,
+            gc: Any,
+            x: float,
+            y: float,
+            s: Any,
+            prop: Any,
+            angle: float,
+            ismath: Any = False,
+            mtext: Any = None,
+        ) -> None:
+            glyphs = None if ismath else self._glyphs_of(renderer, s, prop, mtext)
+            if glyphs is None:
+                self.usual_drawing(renderer, gc, x, y, s, prop, angle, ismath, mtext)
+            else:
+                renderer._draw_text_glyphs_and_boxes(gc, x, y, angle, glyphs, [])
+
         type(self.manager)._find_fonts_by_props = find
+        self.renderer.draw_text = part_of(self.usual_drawing, draw_text)
         self.text.Text._get_layout = part_of(self.usual_layout, lay_out)
 
     def _laid_out(self, text: Any, renderer: Any) -> Any:
@@ -179,6 +217,30 @@ class _Layouts:
             known = self.layouts[key] = (box.extents.tolist(), tuple(lines), corner)
         edges, lines, corner = known
         return self.bbox.from_extents(*edges), list(lines), corner
+
+    def _glyphs_of(self, renderer: Any, words: Any, prop: Any, text: Any) -> list[Any] | None:
+        """Glyphs as they are drawn, found once for a picture; None where matplotlib should."""
+        if type(renderer) is not self.renderer or type(words) is not str or text is None:
+            return None
+        self._refresh()
+        options = {
+            "flags": self.hinting(),
+            "features": text.get_fontfeatures(),
+            "language": text.get_language(),
+        }
+        if options["features"] is not None or options["language"] is not None:
+            return None
+        key = (words, *vars(prop).values(), options["flags"], self.changes)
+        kept = self.glyphs.setdefault(renderer, {})
+        if key not in kept:
+            if not self._covers(self._found(prop), words):
+                return None
+            size = prop.get_size_in_points()
+            kept[key] = [
+                (item.ft_object, size, item.glyph_index, 0, 1, item.x, item.y)
+                for item in renderer._prepare_font(prop)._layout(words, **options)
+            ]
+        return kept[key]
 
     def _key(self, text: Any, *resolutions: float) -> Any:
         return (

@@ -62,9 +62,12 @@ def warm_networks(_: Any) -> None:
     """Make and trace a network: what that imports takes a second, once."""
     with contextlib.suppress(ImportError):
         import torch
+        from torch import nn
 
         with blank_layers():
-            model = torch.nn.Sequential(torch.nn.Conv2d(1, 1, 1), torch.nn.BatchNorm2d(1))
+            model = nn.Sequential(nn.Conv2d(1, 1, 1), nn.BatchNorm2d(1), nn.ReLU(), nn.ReLU6())
+            model += nn.Sequential(nn.MaxPool2d(2), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+            model += nn.Sequential(nn.Dropout(), nn.Linear(1, 1))
         question = {"target": "model", "inputs": [torch.ones(2, 1, 2, 2)], "operations": True}
         agent.Agent({"model": model}, ORDER_BYTES).trace(question)
         model(torch.ones(2, 1, 2, 2)).sum().backward()
