@@ -8,11 +8,16 @@ it, and its edges are those of what was drawn. What needs more room than that is
 from __future__ import annotations
 
 import contextlib
-import io
+import importlib
+import inspect
+import struct
 import sys
+import zlib
 from binascii import b2a_base64
 from collections.abc import Callable, Iterator
 from typing import Any, Final
+
+from .texts import part_of
 
 _PRINTED: Final = {"fmt": "png", "bbox_inches": "tight"}
 _ROOM: Final = 0.5
@@ -48,43 +53,109 @@ def cropped(fig: Any) -> bytes | None:
     if not (fig.axes or fig.lines) or fig.subfigs or not hasattr(fig.canvas, "print_rgba"):
         return None
     box = fig.bbox_inches.padded(_ROOM)
-    drawn = io.BytesIO()
+    drawn = _Drawn()
     colours = {"facecolor": fig.get_facecolor(), "edgecolor": fig.get_edgecolor()}
     with _laid_out_already(fig):
         fig.canvas.print_figure(drawn, format="rgba", dpi=fig.dpi, bbox_inches=box, **colours)
     # matplotlib cuts off to whole pixels what may be a hair below or above them here.
     wide, tall = box.width * fig.dpi, box.height * fig.dpi
     sizes = [(h, w) for w in (int(wide), round(wide)) for h in (int(tall), round(tall))]
-    shape = next((h, w) for h, w in sizes if 4 * h * w == len(drawn.getbuffer()))
-    pixels = np.frombuffer(drawn.getbuffer(), np.uint8).reshape(*shape, 4)
+    shape = next((h, w) for h, w in sizes if 4 * h * w == drawn.pixels.nbytes)
+    pixels = np.frombuffer(drawn.pixels, np.uint8).reshape(*shape, 4)
     values = pixels.view(np.uint32)[..., 0]
     differs = values != values[0, 0]
     rows, columns = (np.flatnonzero(differs.any(axis)) for axis in (1, 0))
     if not len(rows) or differs[[0, -1]].any() or differs[:, [0, -1]].any():
         return None
     room = fig.bbox.padded(_ROOM * fig.dpi)
-    renderer = fig.canvas.get_renderer()
+    renderer = _measuring(fig)
     if not all(_is_inside(room, artist, renderer) for artist in _reaching_out(fig)):
         return None
     margin = round(mpl.rcParams["savefig.pad_inches"] * fig.dpi)
     top, left = max(0, rows[0] - margin), max(0, columns[0] - margin)
-    part = pixels[top : rows[-1] + margin + 1, left : columns[-1] + margin + 1]
-    return _png(np.ascontiguousarray(part), fig.dpi)
+    return _png(pixels[top : rows[-1] + margin + 1, left : columns[-1] + margin + 1], fig.dpi)
+
+
+class _Drawn:
+    """A file that keeps the pixels that a canvas writes where they are."""
+
+    pixels: memoryview
+
+    def write(self, pixels: memoryview) -> None:
+        """Take all at once."""
+        self.pixels = pixels
+
+    def seek(self, *_: object) -> None:
+        """What matplotlib knows a file by."""
+
+
+def _measuring(fig: Any) -> Any:
+    """Return what measures texts as the canvas of `fig` does, without pixels to draw on."""
+    from matplotlib.backends.backend_agg import RendererAgg
+    from matplotlib.transforms import Bbox
+
+    renderer: Any = RendererAgg(1, 1, fig.dpi)
+    renderer.width, renderer.height = fig.canvas.get_width_height(physical=True)
+    renderer.bbox = Bbox.from_bounds(0, 0, renderer.width, renderer.height)
+    return renderer
+
+
+def lay_out_without_canvas() -> None:
+    """Have ``tight_layout`` measure without a canvas as large as the figure, where that can."""
+    with contextlib.suppress(Exception):  # another matplotlib
+        engine: Any = importlib.import_module("matplotlib.layout_engine").TightLayoutEngine
+        usual: Callable[..., None] = engine.execute
+        figure: Any = importlib.import_module("matplotlib.figure").Figure
+        agg: Any = importlib.import_module("matplotlib.backends.backend_agg").FigureCanvasAgg
+        if "renderer = fig._get_renderer()\n" not in inspect.getsource(usual):
+            return
+
+        def execute(self: Any, fig: Any) -> None:
+            canvas = fig.canvas
+            plain = type(fig) is figure and getattr(type(canvas), "get_renderer", None)
+            if plain is not agg.get_renderer or "_get_renderer" in vars(fig):
+                usual(self, fig)
+                return
+            renderer = _measuring(fig)
+            fig._get_renderer = lambda: renderer
+            try:
+                usual(self, fig)
+            finally:
+                del fig._get_renderer
+
+        engine.execute = part_of(usual, execute)
 
 
 def _png(pixels: Any, dpi: float) -> bytes:
     """Compress pixels; without their opacity where all is opaque, and no longer than is worth it.
 
-    A twentieth more bytes than by matplotlib's own way, in half the time.
+    About as many bytes as by Pillow, of which most of the time goes into which of five ways to
+    tell a row from the one before takes the fewest. Here each is the difference to the row above.
     """
-    from PIL import Image
+    import numpy as np
 
-    image = Image.frombuffer("RGBA", pixels.shape[1::-1], pixels, "raw", "RGBA", 0, 1)
+    high, wide, channels = pixels.shape
     if pixels[..., 3].min() == 255:
-        image = image.convert("RGB")
-    file = io.BytesIO()
-    image.save(file, format="png", dpi=(dpi, dpi), compress_level=1)
-    return file.getvalue()
+        channels = 3
+    rows = np.empty((high, 1 + channels * wide), np.uint8)
+    values = rows[:, 1:].reshape(high, wide, channels)
+    for channel in range(channels):
+        values[..., channel] = pixels[..., channel]
+    rows[1:, 1:] -= rows[:-1, 1:].copy()
+    rows[:, 0] = 2  # "up"; above the first row all is 0
+    per_metre = round(dpi / 0.0254)
+    header = struct.pack(">IIBBBBB", wide, high, 8, 2 if channels == 3 else 6, 0, 0, 0)
+    chunks = (
+        (b"IHDR", header),
+        (b"pHYs", struct.pack(">IIB", per_metre, per_metre, 1)),
+        (b"IDAT", zlib.compress(rows, 1)),
+        (b"IEND", b""),
+    )
+    parts = [b"\x89PNG\r\n\x1a\n"]
+    for kind, data in chunks:
+        check = zlib.crc32(data, zlib.crc32(kind))
+        parts += [struct.pack(">I", len(data)), kind, data, struct.pack(">I", check)]
+    return b"".join(parts)
 
 
 @contextlib.contextmanager

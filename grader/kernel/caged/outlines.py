@@ -231,8 +231,6 @@ class _Sheet:
     def _asked_for(self, count: int) -> Any:
         # Not numpy's zeros: after large arrays were freed, the heap gives them, and fills them.
         memory = mmap.mmap(-1, 4 * count, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
-        with contextlib.suppress(OSError, AttributeError):
-            memory.madvise(mmap.MADV_HUGEPAGE)
         numbers = np.frombuffer(memory, np.float32)
         start = numbers.__array_interface__["data"][0]
         self.spans.append((start, start + 4 * count, numbers))
