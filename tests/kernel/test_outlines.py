@@ -222,3 +222,118 @@ def test_an_outline_that_had_weights_takes_others() -> None:
         told.append(ask(agent, {**forward, "weights": weights})["value"].array.item())
         agent.begin({})
     assert told == [2.0, 10.0]
+
+
+MADE = {
+    "plain": lambda: nn.Conv2d(4, 8, 3),
+    "sizes and options": lambda: nn.Conv2d(6, 12, (3, 5), 2, padding=(1, 0), groups=3, bias=False),
+    "by name": lambda: nn.Conv2d(in_channels=2, out_channels=4, kernel_size=1, dilation=2),
+    "padded as torch says": lambda: nn.Conv2d(2, 2, 3, padding="same", padding_mode="circular"),
+    "normalised": lambda: nn.BatchNorm2d(5, momentum=None),
+    "without statistics": lambda: nn.BatchNorm2d(5, 1e-3, track_running_stats=False),
+    "without parameters": lambda: nn.BatchNorm2d(5, affine=False),
+    "activations": lambda: nn.Sequential(nn.ReLU(), nn.ReLU(True), nn.ReLU6(inplace=True)),
+}
+
+
+def all_of(layer: nn.Module) -> list[dict[str, Any]]:
+    return [
+        {
+            name: {k: (None if v is None else tuple(v.shape), type(v)) for k, v in value.items()}
+            if name in ("_parameters", "_buffers")
+            else [*value]
+            if name == "_modules"
+            else value
+            for name, value in vars(module).items()
+        }
+        for module in layer.modules()
+    ]
+
+
+@pytest.mark.parametrize("name", MADE)
+def test_a_layer_like_one_before_has_what_torch_gives_it(name: str) -> None:
+    usual = MADE[name]()
+    with blank_layers():
+        _, layer = MADE[name](), MADE[name]()
+    assert all_of(layer) == all_of(usual)
+    for before, after in zip(usual.buffers(), layer.buffers(), strict=True):
+        assert torch.equal(before, after)
+    assert all(p.requires_grad and not p.any() for p in layer.parameters())
+
+
+def test_like_layers_share_nothing() -> None:
+    with blank_layers():
+        _, first, second = (
+            nn.Sequential(nn.Conv2d(64, 64, 3), nn.BatchNorm2d(64)) for _ in range(3)
+        )
+    with torch.no_grad():
+        for tensor in [*first.parameters(), *first.buffers()]:
+            tensor.fill_(7)
+    first[0].register_forward_hook(lambda *_: None)
+    assert not any((tensor == 7).any() for tensor in [*second.parameters(), *second.buffers()])
+    assert not second[0]._forward_hooks
+
+
+def test_a_layer_of_other_sizes_has_those() -> None:
+    with blank_layers():
+        nn.Conv2d(3, 9, 3, groups=3)
+        layer = nn.Conv2d(8, 4, 3, groups=2)
+    assert (layer.in_channels, layer.out_channels, layer.groups) == (8, 4, 2)
+    assert (layer.weight.shape, layer.bias.shape) == ((4, 4, 3, 3), (4,))
+
+
+def test_what_no_layer_can_be_made_of_is_refused_in_the_words_of_torch() -> None:
+    with blank_layers():
+        nn.Conv2d(4, 4, 3, groups=2)
+        with pytest.raises(ValueError, match="in_channels must be divisible by groups"):
+            nn.Conv2d(3, 4, 3, groups=2)
+        with pytest.raises(TypeError, match="out_channels"):
+            nn.Conv2d(3)
+        with pytest.raises(TypeError):
+            nn.Conv2d(3, "4", 3)
+
+
+def test_a_constructor_of_the_notebooks_own_is_called(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[int] = []
+
+    class Mine(nn.Conv2d):
+        def __init__(self, *args: Any) -> None:
+            super().__init__(*args)
+            made.append(self.out_channels)
+
+    base = nn.BatchNorm2d.__mro__[2]  # where its constructor does most
+    usual = base.__init__
+
+    def counting(self: Any, *args: Any, **options: Any) -> None:
+        usual(self, *args, **options)
+        made.append(-1)
+
+    monkeypatch.setattr(base, "__init__", counting)
+    with blank_layers():
+        for _ in range(2):
+            Mine(1, 2, 3)
+            nn.BatchNorm2d(4)
+    assert made == [2, -1, 2, -1]
+
+
+@pytest.mark.parametrize("training", [False, True])
+def test_what_follows_a_convolution_gives_the_shapes_that_it_does(training: bool) -> None:
+    model = nn.Sequential(
+        nn.Conv2d(3, 8, 3),
+        nn.BatchNorm2d(8),
+        nn.ReLU6(inplace=True),
+        nn.ReLU(),
+        nn.Hardtanh(0, 6, True),
+        nn.MaxPool2d(2),
+    ).train(training)
+    x = torch.zeros(2, 3, 9, 9)
+    with torch.no_grad(), passed_through(model):
+        passed = model(x)
+    assert passed.shape == model(x).shape
+    assert not passed.any()
+
+
+def test_a_batch_too_small_to_normalise_is_refused_in_the_words_of_torch() -> None:
+    model = nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2))
+    with passed_through(model), pytest.raises(ValueError, match="more than 1 value per channel"):
+        model(torch.zeros(1, 1, 3, 3))

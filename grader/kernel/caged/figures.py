@@ -9,15 +9,12 @@ from __future__ import annotations
 
 import contextlib
 import importlib
-import inspect
 import struct
 import sys
 import zlib
 from binascii import b2a_base64
 from collections.abc import Callable, Iterator
 from typing import Any, Final
-
-from .texts import part_of
 
 _PRINTED: Final = {"fmt": "png", "bbox_inches": "tight"}
 _ROOM: Final = 0.5
@@ -91,39 +88,8 @@ class _Drawn:
 
 def _measuring(fig: Any) -> Any:
     """Return what measures texts as the canvas of `fig` does, without pixels to draw on."""
-    from matplotlib.backends.backend_agg import RendererAgg
-    from matplotlib.transforms import Bbox
-
-    renderer: Any = RendererAgg(1, 1, fig.dpi)
-    renderer.width, renderer.height = fig.canvas.get_width_height(physical=True)
-    renderer.bbox = Bbox.from_bounds(0, 0, renderer.width, renderer.height)
-    return renderer
-
-
-def lay_out_without_canvas() -> None:
-    """Have ``tight_layout`` measure without a canvas as large as the figure, where that can."""
-    with contextlib.suppress(Exception):  # another matplotlib
-        engine: Any = importlib.import_module("matplotlib.layout_engine").TightLayoutEngine
-        usual: Callable[..., None] = engine.execute
-        figure: Any = importlib.import_module("matplotlib.figure").Figure
-        agg: Any = importlib.import_module("matplotlib.backends.backend_agg").FigureCanvasAgg
-        if "renderer = fig._get_renderer()\n" not in inspect.getsource(usual):
-            return
-
-        def execute(self: Any, fig: Any) -> None:
-            canvas = fig.canvas
-            plain = type(fig) is figure and getattr(type(canvas), "get_renderer", None)
-            if plain is not agg.get_renderer or "_get_renderer" in vars(fig):
-                usual(self, fig)
-                return
-            renderer = _measuring(fig)
-            fig._get_renderer = lambda: renderer
-            try:
-                usual(self, fig)
-            finally:
-                del fig._get_renderer
-
-        engine.execute = part_of(usual, execute)
+    agg: Any = importlib.import_module("matplotlib.backends.backend_agg")
+    return agg.RendererAgg(1, 1, fig.dpi)
 
 
 def _png(pixels: Any, dpi: float) -> bytes:
@@ -148,7 +114,7 @@ def _png(pixels: Any, dpi: float) -> bytes:
     chunks = (
         (b"IHDR", header),
         (b"pHYs", struct.pack(">IIB", per_metre, per_metre, 1)),
-        (b"IDAT", zlib.compress(rows, 1)),
+        (b"IDAT", zlib.compress(rows.data, 1)),
         (b"IEND", b""),
     )
     parts = [b"\x89PNG\r\n\x1a\n"]

@@ -81,16 +81,18 @@ class _Moulds:
     def constructors(self) -> dict[tuple[Any, str], Callable[..., Any]]:
         """Return those that take the place of torch's own, where those are still in place."""
         nn = self.torch.nn
-        kinds = {nn.Conv2d: self._conv2d, nn.BatchNorm2d: self._batch_norm2d}
-        kinds |= {nn.ReLU: self._activation, nn.ReLU6: self._activation}
+        kinds: dict[Any, Callable[..., bool]] = {
+            nn.Conv2d: self._conv2d,
+            nn.BatchNorm2d: self._batch_norm2d,
+            nn.ReLU: self._activation,
+            nn.ReLU6: self._activation,
+        }
         found = {}
         for kind, make in kinds.items():
-            holder = next(base for base in kind.__mro__ if "__init__" in vars(base))
-            usual = vars(holder)["__init__"]
-            source = sys.modules[holder.__module__].__file__
-            own = getattr(usual, "__code__", None)
-            if own is not None and own.co_filename == source:
-                found[holder, "__init__"] = self._constructor(kind, usual, make)
+            bases = [base for base in kind.__mro__[:-1] if "__init__" in vars(base)]
+            if all(map(_is_torchs_own, bases)):
+                usual = vars(bases[0])["__init__"]
+                found[bases[0], "__init__"] = self._constructor(kind, usual, make)
         return found
 
     def _constructor(
@@ -205,6 +207,12 @@ class _Moulds:
         own["_buffers"] = dict(mould["_buffers"])
 
 
+def _is_torchs_own(layer: Any) -> bool:
+    """Whether the constructor of a class is the one that its module defines."""
+    code = getattr(vars(layer)["__init__"], "__code__", None)
+    return code is not None and code.co_filename == sys.modules[layer.__module__].__file__
+
+
 _CONTAINERS: Final = (dict, OrderedDict, set, list)
 
 
@@ -307,7 +315,7 @@ def passed_through(model: Any) -> Iterator[None]:
 
         return activate
 
-    instead = {"conv2d": conv2d, "batch_norm": batch_norm}
+    instead: dict[str, Callable[..., Any]] = {"conv2d": conv2d, "batch_norm": batch_norm}
     instead |= {"relu": after("relu", 0), "relu6": after("relu6", 0)}
     instead["hardtanh"] = after("hardtanh", 2)
     with _instead({(functional, name): function for name, function in instead.items()}):

@@ -71,20 +71,15 @@ def _draw_glyphs_swiftly() -> None:
         cos, sin = math.cos(math.radians(angle)), math.sin(math.radians(angle))
         turn = (0x10000 * np.array([[cos, -sin], [sin, cos]])).round().astype(int)
         flags, smooth = hinting(), gc.get_antialiased()
-        drawing, height, inner = mode.NORMAL if smooth else mode.MONO, renderer.height, None
+        drawing, height = mode.NORMAL if smooth else mode.MONO, renderer.height
         draw_image = renderer._renderer.draw_text_image
-        last = None
+        last = sized = None
         for font, size, glyph, _, _, dx, dy in glyphs:
-            if font is not last:  # another's size may be that of its fallbacks, too
-                last = font
-                inner = None
-            if inner != size:
+            if font is not last or size != sized:  # another's size may be that of its fallbacks
                 font.set_size(size, renderer.dpi)
-                inner = size
+                last, sized = font, size
             right, up = dx * cos - dy * sin, dx * sin + dy * cos
-            font._set_transform(
-                turn, [round(0x40 * (x + right)), round(0x40 * (height - y + up))]
-            )
+            font._set_transform(turn, [round(0x40 * (x + right)), round(0x40 * (height - y + up))])
             bitmap = font._render_glyph(glyph, flags, drawing)
             buffer = bitmap.buffer
             if not smooth:

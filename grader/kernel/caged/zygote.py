@@ -27,7 +27,6 @@ from typing import Any, NoReturn
 import msgspec
 
 from . import agent, confine
-from .figures import lay_out_without_canvas
 from .frames import Closed, receive_frame, send_frame
 from .installs import answer, answer_installs
 from .libraries import import_libraries
@@ -91,7 +90,6 @@ def warm_figures(shell: Any) -> None:
         mpl.pyplot.switch_backend("module://matplotlib_inline.backend_inline")
         quicken_texts()
         quicken_titles()
-        lay_out_without_canvas()
         _run_without_trace(
             shell,
             "%matplotlib inline\nimport matplotlib.pyplot as plt\n"
