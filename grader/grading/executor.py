@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import multiprocessing
 import os
 import tempfile
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import Executor, Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
@@ -35,9 +34,7 @@ class LocalWorkers(Executor):
 
     A pool of several processes breaks as a whole when one of them is killed; here each has a pool
     of its own, so that what the others are at is not lost, nor the warmth that they work with.
-    Processes are started afresh rather than forked. Where there are as many as processors, each
-    keeps to its own with the notebooks that it runs: they take turns with it a hundred times for
-    each hand-in, and waking another processor takes longer than most of what one asks the other.
+    Processes are started afresh rather than forked.
 
     Parameters
     ----------
@@ -56,10 +53,6 @@ class LocalWorkers(Executor):
         self.scratch = scratch
         self._pools: list[ProcessPoolExecutor | None] = [None] * workers
         self._load: list[int] = [0] * workers
-        processors = sorted(os.sched_getaffinity(0))
-        self._processors: Sequence[int | None] = (
-            processors if len(processors) == workers else [None] * workers
-        )
         self._guard = threading.Lock()
 
     @property
@@ -92,7 +85,7 @@ class LocalWorkers(Executor):
                 1,
                 mp_context=multiprocessing.get_context("spawn"),
                 initializer=_be_worker,
-                initargs=(str(self.scratch), self.prepare, self._processors[place]),
+                initargs=(str(self.scratch), self.prepare),
             )
         return pool
 
@@ -106,12 +99,9 @@ class LocalWorkers(Executor):
                 pool.shutdown(wait=True)
 
 
-def _be_worker(scratch: str, prepare: Callable[[str], None] | None, processor: int | None) -> None:
+def _be_worker(scratch: str, prepare: Callable[[str], None] | None) -> None:
     """Leave the terminal's Ctrl-C to the parent, and end with it, however it ends."""
     os.setsid()
-    if processor is not None:
-        with contextlib.suppress(OSError):  # taken away meanwhile
-            os.sched_setaffinity(0, {processor})
     tempfile.tempdir = scratch
     parent = multiprocessing.parent_process()
 

@@ -177,19 +177,3 @@ def test_hand_in_times_marks_and_roster_change_the_cards_and_nothing_runs_again(
     page = (course / "reports" / "warmup" / "index.html").read_text("utf-8")
     assert "Mina" in page
     assert "4/feedback.html" not in page
-
-
-def processors() -> set[int]:
-    return os.sched_getaffinity(0)
-
-
-def test_each_worker_has_a_processor_of_its_own_where_there_are_as_many(tmp_path: Path) -> None:
-    mine = os.sched_getaffinity(0)
-    for workers, own in ((len(mine), True), (len(mine) + 1, False)):
-        with LocalWorkers(workers, tmp_path) as pool:
-            found = [
-                future.result() for future in [pool.submit(processors) for _ in range(workers)]
-            ]
-        assert set().union(*found) == mine
-        assert all(len(kept) == (1 if own else len(mine)) for kept in found)
-    assert os.sched_getaffinity(0) == mine

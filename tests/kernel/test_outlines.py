@@ -337,3 +337,21 @@ def test_a_batch_too_small_to_normalise_is_refused_in_the_words_of_torch() -> No
     model = nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2))
     with passed_through(model), pytest.raises(ValueError, match="more than 1 value per channel"):
         model(torch.zeros(1, 1, 3, 3))
+
+
+def test_what_is_done_to_a_layer_is_not_done_to_one_like_it() -> None:
+    with blank_layers():
+        first = nn.Conv2d(2, 2, 3)
+        first.bias = None
+        nn.utils.parametrizations.weight_norm(first)
+        norm = nn.BatchNorm2d(2)
+        norm.running_mean = None
+        assert [name for name, _ in nn.Conv2d(2, 2, 3).named_parameters()] == ["weight", "bias"]
+        assert nn.BatchNorm2d(2).running_mean is not None
+
+
+def test_an_option_that_torch_refuses_is_refused_after_one_that_equals_it() -> None:
+    with blank_layers():
+        nn.Conv2d(2, 2, (3, 3))
+        with pytest.raises(TypeError):
+            nn.Conv2d(2, 2, (3.0, 3.0))  # type: ignore[arg-type]
