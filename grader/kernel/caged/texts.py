@@ -230,6 +230,8 @@ class _Layouts:
         if key not in kept:
             if not self._covers(self._found(prop), words):
                 return None
+            if len(kept) > _MOST:
+                kept.clear()
             size = prop.get_size_in_points()
             kept[key] = [
                 (item.ft_object, size, item.glyph_index, 0, 1, item.x, item.y)
