@@ -161,6 +161,25 @@ def test_outlines_keep_the_precision_that_a_notebook_has_set() -> None:
         torch.set_default_dtype(torch.float32)
 
 
+@pytest.mark.parametrize("outline", [False, True])
+def test_given_weights_reach_a_model_that_was_made_on_another_device(outline: bool) -> None:
+    weight = np.arange(6, dtype=np.float32).reshape(2, 3)
+    agent = Agent({"Net": lambda: nn.Linear(3, 2, bias=False)}, 1 << 20)
+    question = {
+        "ask": "forward",
+        "inputs": [torch.ones(1, 3)],
+        "weights": [{"weight": weight}],
+        "training": False,
+    }
+    torch.set_default_device("meta")
+    try:
+        model = made(agent, "Net", outline=outline)
+        answer = ask(agent, {**question, "target": model})
+    finally:
+        torch.set_default_device(None)
+    np.testing.assert_allclose(answer["value"].array, [[3, 12]])
+
+
 def test_layers_draw_their_values_again_after_an_outline_also_after_one_that_fails() -> None:
     def fail() -> nn.Module:
         raise RuntimeError("not today")

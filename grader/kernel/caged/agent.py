@@ -450,13 +450,13 @@ class Agent:
 
     def _is_outline(self, model: Any) -> bool:
         """Whether a model was made without values; what has none at all gets zeros."""
-        if any(model is outline for outline in self.outlines):
+        outline = any(model is one for one in self.outlines)
+        if any(tensor.is_meta for tensor in values_of(model)):
+            fill_with_zeros(model)
+            if not outline:
+                self.outlines.append(model)
             return True
-        if not any(tensor.is_meta for tensor in values_of(model)):
-            return False
-        fill_with_zeros(model)
-        self.outlines.append(model)
-        return True
+        return outline
 
     def _module(self, target: Any) -> Any:
         from torch.nn import Module

@@ -34,7 +34,9 @@ def blank_layers() -> Iterator[None]:
     from torch.nn import Linear, init
     from torch.nn.modules.batchnorm import _NormBase
     from torch.nn.modules.conv import _ConvNd
+    from torch.utils._device import _device_constructors
 
+    _device_constructors()  # where torch.empty is listed, once: its own, not the one below
     usual: Callable[..., Any] = torch.empty
     sheet = _Sheet(torch)
 
@@ -242,7 +244,7 @@ class _Sheet:
         """Return a tensor of zeros, of which no other tensor has a part."""
         count = math.prod(shape)
         if count < self.least:
-            return self.torch.zeros(shape)
+            return self.torch.zeros(shape, dtype=self.torch.float32, device="cpu")
         room = -(-count // 16) * 16  # tensors begin at multiples of 64 bytes
         if room > self.left.size:
             self.left = self._asked_for(max(room, _SHEET))
@@ -366,7 +368,7 @@ def fill_with_zeros(model: Any) -> None:
         if not tensor.is_meta:
             return tensor
         if tensor.dtype != torch.float32:
-            return torch.zeros(tensor.shape, dtype=tensor.dtype)
+            return torch.zeros(tensor.shape, dtype=tensor.dtype, device="cpu")
         return sheet.zeros(tuple(tensor.shape))
 
     model._apply(zeros)
