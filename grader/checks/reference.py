@@ -10,6 +10,7 @@ import hashlib
 import importlib.util
 import inspect
 import sys
+from collections import OrderedDict
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -19,7 +20,10 @@ import numpy as np
 from grader.kernel.caged.compiler import put_off_compiler
 from grader.kernel.caged.wire import WireError, pack
 
-_CACHE_BYTES = 1 << 20
+_ARGUMENT_BYTES = 1 << 20
+"""Arguments of more bytes are not looked up: to pack them takes as long as many a call."""
+_KEPT_RESULTS = 1024
+_KEPT_BYTES = 1 << 26
 
 
 class BrokenReference(RuntimeError):
@@ -32,7 +36,7 @@ class Reference:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._module = load_reference(path)
-        self._cache: dict[bytes, Any] = {}
+        self._results = _Recent(_KEPT_RESULTS, _KEPT_BYTES)
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):
@@ -46,15 +50,46 @@ class Reference:
 
         def cached(*args: Any, **kwargs: Any) -> Any:
             try:
-                key = pack([name, list(args), kwargs], _CACHE_BYTES)
+                key = pack([name, list(args), kwargs], _ARGUMENT_BYTES)
             except WireError:
                 return value(*args, **kwargs)
             digest = hashlib.sha256(key).digest()
-            if digest not in self._cache:
-                self._cache[digest] = value(*args, **kwargs)
-            return _copy(self._cache[digest])
+            if digest not in self._results:
+                self._results[digest] = value(*args, **kwargs)
+            return _copy(self._results[digest])
 
         return cached
+
+
+class _Recent(OrderedDict[bytes, Any]):
+    """The results asked for last: a class's own, each of another seed, would fill the memory."""
+
+    def __init__(self, most: int, most_bytes: int) -> None:
+        super().__init__()
+        self.most = most
+        self.most_bytes = most_bytes
+        self.bytes = 0
+
+    def __getitem__(self, key: bytes) -> Any:
+        self.move_to_end(key)
+        return super().__getitem__(key)
+
+    def __setitem__(self, key: bytes, value: Any) -> None:
+        """Keep one more, at the cost of those that nobody asked for the longest."""
+        super().__setitem__(key, value)
+        self.bytes += _bytes_of(value)
+        while len(self) > self.most or (self.bytes > self.most_bytes and len(self) > 1):
+            _, gone = self.popitem(last=False)
+            self.bytes -= _bytes_of(gone)
+
+
+def _bytes_of(value: Any) -> int:
+    """About how much memory the arrays, tensors and texts of a result take."""
+    if isinstance(value, (list, tuple)):
+        return sum(map(_bytes_of, value))
+    if isinstance(value, dict):
+        return sum(map(_bytes_of, value.values()))
+    return int(getattr(value, "nbytes", 0)) or sys.getsizeof(value)
 
 
 def _copy(value: Any) -> Any:
