@@ -307,6 +307,7 @@ class _Work:
         self.settings = msgspec.structs.replace(settings, begun=begun)
         self.watcher = watcher
         self.stop = stop
+        self.shared = journal.shared
         self.earlier = earlier
         self.done: list[Outcome] = []
         self.lost: list[str] = []
@@ -373,7 +374,9 @@ class _Work:
             self._give_up(executor, task, "".join(traceback.format_exception(error)))
             return None
         self._in_vain = 0
-        return made
+        summary = self.shared.of(made.outcome.summary)  # of thousands, all of which are kept
+        outcome = msgspec.structs.replace(made.outcome, summary=summary)
+        return msgspec.structs.replace(made, outcome=outcome)
 
     def _bury(self, executor: Executor, task: Task) -> None:
         """Lay a worker's death to the hand-in that it was at, if it had begun it."""

@@ -21,7 +21,7 @@ from typing import IO, Self
 
 import msgspec
 
-from grader.feedback.class_summary import StudentSummary
+from grader.feedback.class_summary import Shared, StudentSummary
 from grader.grading.files import remove_drafts, write_whole
 
 FOLDER = ".grading"
@@ -108,6 +108,8 @@ class Journal:
         By their :attr:`~Material.whole`.
     class_written
         Material of the class page, None when it does not hold all that is finished.
+    shared
+        What the summaries of all students have in common.
     scratch
         Folder for what this batch's processes need, removed when it ends.
 
@@ -123,6 +125,7 @@ class Journal:
         self.finished: dict[str, Finished] = {}
         self.materials: dict[str, Material] = {}
         self.class_written: str | None = None
+        self.shared = Shared()
         self._lines = 0
         self._lock = self._take_lock(folder)
         try:
@@ -169,7 +172,8 @@ class Journal:
 
     def _note(self, record: Material | Finished | ClassWritten) -> None:
         if isinstance(record, Finished):
-            self.finished[record.student] = record
+            summary = self.shared.of(record.summary)
+            self.finished[record.student] = msgspec.structs.replace(record, summary=summary)
             self.class_written = None
         elif isinstance(record, Material):
             self.materials[record.whole] = record
