@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import os
 import tempfile
@@ -11,6 +12,8 @@ from concurrent.futures import Executor, Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from typing import ParamSpec, TypeVar
+
+from grader.kernel.processes import descendants
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -36,6 +39,11 @@ class LocalWorkers(Executor):
     of its own, so that what the others are at is not lost, nor the warmth that they work with.
     Processes are started afresh rather than forked.
 
+    Where there are as many as processors, each keeps to its own with the notebooks that it runs: they
+    take turns with it a hundred times for each hand-in, and waking another processor takes longer
+    than most of what one asks the other. That begins when all have done something: until then some
+    import their libraries, in two processes at once, and others may never be needed.
+
     Parameters
     ----------
     workers
@@ -53,6 +61,9 @@ class LocalWorkers(Executor):
         self.scratch = scratch
         self._pools: list[ProcessPoolExecutor | None] = [None] * workers
         self._load: list[int] = [0] * workers
+        self._processors = sorted(os.sched_getaffinity(0))
+        self._warm: set[int] = set()
+        self._settled: set[int] = set()
         self._guard = threading.Lock()
 
     @property
@@ -69,11 +80,16 @@ class LocalWorkers(Executor):
                 future = self._pool(place).submit(fn, *args, **kwargs)
             except BrokenProcessPool:
                 self._pools[place] = None
+                self._warm.discard(place)
+                self._settled.discard(place)
                 future = self._pool(place).submit(fn, *args, **kwargs)
 
-        def finished(_: Future[T]) -> None:
+        def finished(future: Future[T]) -> None:
             with self._guard:
                 self._load[place] -= 1
+                if not future.cancelled() and future.exception() is None:
+                    self._warm.add(place)
+                    self._settle()
 
         future.add_done_callback(finished)
         return future
@@ -88,6 +104,17 @@ class LocalWorkers(Executor):
                 initargs=(str(self.scratch), self.prepare),
             )
         return pool
+
+    def _settle(self) -> None:
+        """Have each process keep to a processor, once all have done something."""
+        everybody = set(range(len(self._pools)))
+        if self._warm != everybody or len(everybody) != len(self._processors):
+            return
+        for place in everybody - self._settled:
+            self._settled.add(place)
+            if (pool := self._pools[place]) is not None:
+                with contextlib.suppress(RuntimeError):  # it has ended, or is about to
+                    pool.submit(_keep_to, self._processors[place])
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """End the processes; with `wait` when they have done what they are at."""
@@ -113,3 +140,13 @@ def _be_worker(scratch: str, prepare: Callable[[str], None] | None) -> None:
     threading.Thread(target=follow, name="parent", daemon=True).start()
     if prepare is not None:
         prepare(scratch)
+
+
+def _keep_to(processor: int) -> None:
+    """Keep to a processor with all that this process has started and will start."""
+    for pid in (os.getpid(), *descendants(os.getpid())):
+        with contextlib.suppress(
+            OSError
+        ):  # it has ended meanwhile, or the processor was taken away
+            for thread in os.listdir(f"/proc/{pid}/task"):
+                os.sched_setaffinity(int(thread), {processor})
