@@ -145,8 +145,6 @@ def _be_worker(scratch: str, prepare: Callable[[str], None] | None) -> None:
 def _keep_to(processor: int) -> None:
     """Keep to a processor with all that this process has started and will start."""
     for pid in (os.getpid(), *descendants(os.getpid())):
-        with contextlib.suppress(
-            OSError
-        ):  # it has ended meanwhile, or the processor was taken away
-            for thread in os.listdir(f"/proc/{pid}/task"):
-                os.sched_setaffinity(int(thread), {processor})
+        with contextlib.suppress(OSError):  # it has ended, or the processor was taken away
+            for thread in Path(f"/proc/{pid}/task").iterdir():
+                os.sched_setaffinity(int(thread.name), {processor})
