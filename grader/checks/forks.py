@@ -3,13 +3,14 @@
 A fork costs more than most checks ask of it. So a check leaves its fork to the next one; a check
 that comes to anything but a pass in a fork that another had is judged again in a fresh one, and
 only what it comes to there counts: nothing that earlier calls changed, broke or used up can cost
-a check. (That nothing is answered, no such name or a function that only raises, is no doing of
-theirs.)
+a check. That is spared where earlier calls can have changed nothing of it: nothing was answered
+for want of a name or of more than a stub, or all that was called follows from its arguments alone.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from grader.kernel.probe import Died, Probe, Raised, Refused, TimedOut
 
@@ -27,9 +28,9 @@ class Forks:
     shared
         Whether a fork that was given back is lent again; else each is used once.
     used_before
-        Whether the fork that was lent last had answered another check.
+        Whether the check that began last was lent a fork that had been asked before.
     relied_on
-        Whether a fork told something since this was set to False that an earlier question may have
+        Whether a fork told something since that check began which an earlier question may have
         decided. (That there is no such name, or only a function that raises, was so before.)
     """
 
@@ -40,11 +41,19 @@ class Forks:
         self.shared = False
         self.used_before = False
         self.relied_on = False
+        self._again = False
+        self._sure = True
+
+    def begin_check(self, *, again: bool = False) -> None:
+        """Forget what the check before was lent; for one that begins `again` every fork is fresh."""
+        self._again = again
+        self._sure = True
+        self.used_before = False
+        self.relied_on = False
 
     def lend(self) -> Probe:
         """Return a fork in the state in which the notebook's last cell left it."""
         probe, self._idle = self._idle, None
-        self.used_before = False
         if probe is not None:
             try:
                 probe.begin()
@@ -70,6 +79,31 @@ class Forks:
         else:
             self._keep(probe)
 
+    @contextmanager
+    def searching(self) -> Iterator[Probe]:
+        """Lend a fork to look for a function in, before the check itself asks anything."""
+        if self._lent:
+            probe = self._fork()
+            try:
+                yield probe
+            finally:
+                probe.close()  # and with it all others
+            return
+        probe = self.lend()
+        try:
+            yield probe
+        finally:
+            if self.used_before and not _is_settled(probe):
+                self.relied_on = True
+                self._sure = False
+            self.give_back(probe)
+            if self._again:  # the check itself gets another
+                self._end_idle()
+
+    def settled(self) -> bool:
+        """Whether what the check came to, which used the waiting fork, is what fresh ones tell."""
+        return self._sure and self._idle is not None and _is_settled(self._idle)
+
     def _keep(self, probe: Probe) -> None:
         if self.shared and self._idle is None:
             self._idle = probe
@@ -78,7 +112,17 @@ class Forks:
 
     def end(self) -> None:
         """End the fork that waits for the next check; that one gets a fresh one."""
+        self._end_idle()
+        self.used_before = False
+
+    def _end_idle(self) -> None:
         if self._idle is not None:
             self._idle.close()
             self._idle = None
-        self.used_before = False
+
+
+def _is_settled(probe: Probe) -> bool:
+    try:
+        return probe.settled()
+    except (Died, TimedOut, Raised, Refused):
+        return False

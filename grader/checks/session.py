@@ -86,13 +86,15 @@ class Judge:
         for number, place in enumerate(order, start=1):
             item, check = items[place], self.checks[place]
             following = items[order[number]] if number < len(order) else self._stranger(item)
-            subject.forks.relied_on = False
+            subject.forks.begin_check()
             result, error = self._run(item, check, following)
             if result.verdict != "passed" and subject.forks.relied_on:
-                if subject.forks.used_before:
+                settled = subject.forks.used_before and subject.forks.settled()
+                if subject.forks.used_before and not settled:
                     subject.forks.end()
+                    subject.forks.begin_check(again=True)
                     result, error = self._run(item, check, following)
-                if result.verdict != "passed":
+                if result.verdict != "passed" and not settled:
                     subject.doubtful = True
             judged[place] = result
             if result.verdict == "error" and error is not None:

@@ -213,7 +213,7 @@ class Student:
         if not candidates:
             return None
         try:
-            with self.subject.probe() as probe:
+            with self.subject.forks.searching() as probe:
                 for candidate in candidates:
                     try:
                         result = from_wire(probe.call(candidate, [to_wire(a) for a in args]))[0]

@@ -78,6 +78,7 @@ class Turn(Protocol):
     """Keeps one conversation; see :mod:`grader.kernel.transcript`."""
 
     def heard(self, question: bytes, answer: bytes) -> None: ...
+    def settled(self) -> None: ...
     def close(self) -> None: ...
 
 
@@ -264,6 +265,20 @@ class Probe:
         self.ask({"ask": "begin"})
         if self._turns is not None:
             self._turn = self._turns(True)
+
+    def settled(self) -> bool:
+        """Whether no earlier turn can have changed what was answered in this one.
+
+        By what the notebook's process says, so it may only decide what costs its student points.
+        """
+        turn, self._turn = self._turn, None  # what is asked here is no part of it
+        try:
+            sure = self.ask({"ask": "settled"}) is True
+        finally:
+            self._turn = turn
+        if sure and turn is not None:
+            turn.settled()
+        return sure
 
     def offer(self, function: Callable[..., Any], name: str) -> wire.Reference:
         """Offer student code a function that is computed here.

@@ -35,6 +35,7 @@ class Turn:
     def __init__(self, answers: dict[bytes, bytes], *, shared: bool) -> None:
         self._answers = answers
         self._place = _SHARED if shared else _FRESH
+        self._said: list[tuple[bytes, bytes]] | None = [] if shared else None
         self._open = True
 
     def heard(self, question: bytes, answer: bytes) -> None:
@@ -42,6 +43,16 @@ class Turn:
         if self._open:
             self._place = _next(self._place, question)
             self._answers[self._place] = answer
+            if self._said is not None:
+                self._said.append((question, answer))
+
+    def settled(self) -> None:
+        """Keep all that was heard as what a process would answer that nobody had asked before."""
+        if self._open and self._said is not None:
+            place = _FRESH
+            for question, answer in self._said:
+                place = _next(place, question)
+                self._answers[place] = answer
 
     def close(self) -> None:
         """Keep nothing from here on: what follows depends on more than the questions."""
@@ -129,6 +140,10 @@ class _KeptProbe(Probe):
         except wire.WireError as error:  # no answer then, and a reason to ask again
             self._run.missed = True
             raise NotAsked(str(error)) from error
+
+    def settled(self) -> bool:
+        """Nobody can tell any more."""
+        return False
 
     def close(self) -> None:
         """Nothing runs."""

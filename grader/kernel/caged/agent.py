@@ -43,6 +43,7 @@ from .networks import (  # noqa: E402
     values_of,
 )
 from .outlines import blank_layers, fill_with_zeros, passed_through  # noqa: E402
+from .settled import Settled  # noqa: E402
 from .wire import (  # noqa: E402
     Description,
     Reference,
@@ -157,6 +158,9 @@ class Agent:
         self.cells = cells or {}
         self.limit = limit
         self.kept: list[Any] = []
+        self.asked: set[str] = set()  # names that were asked for since the turn began
+        self.alone = True  # whether nothing was used that another turn had made
+        self.at_first = Settled(namespace)
         self.outlines: list[Any] = []  # models that were made without values
         self.drawn: dict[tuple[Any, ...], tuple[Any, Any]] = {}  # function and outline by call
         self.order: tuple[Any, Any, list[Any]] = (
@@ -166,6 +170,7 @@ class Agent:
         )  # of the last trace: whose, inputs
         self.questions: dict[str, Callable[[dict[str, Any]], Any]] = {
             "begin": self.begin,
+            "settled": self.settled,
             "variables": self.variables,
             "value": self.value,
             "array": self.array,
@@ -208,6 +213,7 @@ class Agent:
     def _target(self, target: Any) -> Any:
         if type(target) is Reference:
             return self.kept[target.number]
+        self.asked.add(target)
         if target not in self.namespace:
             raise _Refused(f"no-name:{target}")
         return self.namespace[target]
@@ -230,12 +236,21 @@ class Agent:
     def begin(self, question: dict[str, Any]) -> None:
         """Forget what was kept, and seed all generators as they were at the start."""
         self.kept.clear()
+        self.asked.clear()
+        self.alone = True
         self.outlines.clear()
         self.order = (None, None, [])
         torch = sys.modules.get("torch")
         if torch is not None:
             torch.set_grad_enabled(True)
         self.seed()
+
+    def settled(self, question: dict[str, Any]) -> bool:
+        """Whether no earlier turn can have changed what was answered in this one.
+
+        What student code does to this answer can only keep it from a second try.
+        """
+        return self.alone and self.at_first.are(self.asked)
 
     def variables(self, question: dict[str, Any]) -> dict[str, Any]:
         """Every variable of the notebook; what is large or no value is described."""
@@ -313,6 +328,7 @@ class Agent:
         plain = all(_type_of(value) in _PLAIN_ARGUMENTS for value in given)
         if plain and call in self.drawn:
             _, model = self.drawn[call]
+            self.alone &= any(model is one for one in self.outlines)
         else:
             with blank_layers():
                 model = function(*arguments, **keywords)

@@ -6,6 +6,7 @@ import contextlib
 import sys
 
 from .compiler import put_off_compiler
+from .settled import note_libraries
 
 
 def import_libraries() -> dict[str, str]:
@@ -29,4 +30,5 @@ def import_libraries() -> dict[str, str]:
         model = torch.nn.Linear(2, 1)
         model(torch.ones(1, 2)).sum().backward()  # sets up much that every child would repeat
         versions["torch"] = str(torch.__version__)
+    note_libraries()
     return versions

@@ -31,6 +31,7 @@ from .frames import Closed, receive_frame, send_frame
 from .installs import answer, answer_installs
 from .libraries import import_libraries
 from .outlines import blank_layers
+from .settled import note_libraries
 from .shell import (
     CapturedDescriptors,
     CellRunner,
@@ -353,6 +354,7 @@ class Zygote:
         """Take `steps` and come to rest: nothing for children to collect, nothing that runs."""
         for step in steps:
             step(self.shell)
+        note_libraries()
         seed_everything(0)
         gc.collect()
         gc.freeze()
