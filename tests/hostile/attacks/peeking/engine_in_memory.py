@@ -7,7 +7,7 @@ meant = {
     "caged",
     "grader",  # a stand-in with a check() that does nothing
     *("caged." + n for n in "agent budget compiler confine figures frames installs libraries".split()),
-    *("caged." + n for n in "networks outlines shell texts titles wire zygote".split()),
+    *("caged." + n for n in "networks outlines settled shell texts titles wire zygote".split()),
 }
 print(
     *[
