@@ -28,20 +28,20 @@ class Secret(NamedTuple):
     kind: str
 
 
-# Tokens of services that give theirs a form of their own. Each begins with a literal, which is
-# looked for first; neither side may touch what could belong to a longer run of base64.
+# Tokens of services that give theirs a form of their own. Each begins with a literal, or one of a
+# few, which is looked for first; neither side may touch what could belong to a longer run of base64.
 _FORMS = (
-    ("GitHub token", "gh", r"gh[pousr]_[A-Za-z0-9]{30,255}"),
+    ("GitHub token", "ghp_ gho_ ghu_ ghs_ ghr_", r"gh[pousr]_[A-Za-z0-9]{30,255}"),
     ("GitHub token", "github_pat_", r"github_pat_[A-Za-z0-9_]{22,255}"),
     ("GitLab token", "glpat-", r"glpat-[\w-]{20,64}"),
     ("Hugging Face token", "hf_", r"hf_[A-Za-z0-9]{30,64}"),
     ("Kaggle token", "KGAT_", r"KGAT_[0-9a-f]{32}"),
-    ("AWS key", "A", r"(?:AKIA|ASIA)[A-Z0-9]{16}"),
+    ("AWS key", "AKIA ASIA", r"(?:AKIA|ASIA)[A-Z0-9]{16}"),
     ("Google key", "AIza", r"AIza[\w-]{35}"),
     ("Google token", "ya29.", r"ya29\.[\w.-]{20,2048}[\w-]"),
     ("Google secret", "GOCSPX-", r"GOCSPX-[\w-]{20,64}"),
     ("Google token", "1//0", r"1//0[\w-]{30,256}"),
-    ("Google token", "4/", r"4/[01][\w-]{30,256}"),
+    ("Google token", "4/0 4/1", r"4/[01][\w-]{30,256}"),
     ("API key", "sk-", r"sk-[A-Za-z0-9][\w-]{19,255}"),
     ("API key", "sk_live_", r"sk_live_[A-Za-z0-9]{16,255}"),
     ("API key", "SG.", r"SG\.[\w-]{20,24}\.[\w-]{39,50}"),
@@ -52,15 +52,15 @@ _FORMS = (
     ("web token", "eyJ", r"eyJ[\w-]{8,2048}\.eyJ[\w-]{8,4096}\.[\w-]{4,2048}"),
 )
 _PATTERNS = tuple(
-    (kind, literal, re.compile(rf"(?<![A-Za-z0-9+/=_-])(?:{form})(?![A-Za-z0-9+/_-])"))
-    for kind, literal, form in _FORMS
+    (kind, literals.split(), re.compile(rf"(?<![A-Za-z0-9+/=_-])(?:{form})(?![A-Za-z0-9+/_-])"))
+    for kind, literals, form in _FORMS
 )
 
-# Secrets that only their surroundings betray: the group `secret` is what must not be shown. The
-# word in front has to occur in the text, in any case, for the pattern to be tried.
+# Secrets that only their surroundings betray: the group `secret` is what must not be shown. What
+# stands before the pattern, or one of it, has to occur in the text, in any case, for it to be tried.
 _CONTEXTS = tuple(
-    (kind, word, re.compile(pattern, re.IGNORECASE))
-    for kind, word, pattern in (
+    (kind, words.split("|"), re.compile(pattern, re.IGNORECASE))
+    for kind, words, pattern in (
         (
             "private key",
             "private key",
@@ -83,7 +83,7 @@ _CONTEXTS = tuple(
         ),
         (
             "token in a link",
-            "=",
+            "token=|key=|sig=|secret=|password=",
             r"[?&](?:(?:access|auth)_token|api_?key|token|sig|secret|password)=(?P<secret>[\w.%~+/-]{8,2048})",
         ),
         (
@@ -138,7 +138,21 @@ _NAMED = re.compile(
     """,
     re.VERBOSE | re.IGNORECASE,
 )
-_TELLING_WORDS = ("pass", "pwd", "secret", "key", "token", "credential", "رمز", "گذرواژه", "کلمه")
+_TELLING_WORDS = (
+    *(
+        "passw",
+        "passphrase",
+        "pwd",
+        "secret",
+        "token",
+        "credential",
+        "رمز",
+        "گذرواژه",
+        "کلمه",
+        "_key",
+    ),
+    *(f"{whose}key" for whose in "api access private auth kaggle account storage".split()),
+)
 """Of which :data:`_NAMED` needs one: most texts have none, and are spared the search."""
 _TELLING = re.compile(r"pass|pwd|secret|رمز|گذرواژه|عبور", re.IGNORECASE)
 _TEXT_TOKEN = re.compile(
@@ -155,7 +169,7 @@ _PLACEHOLDER = re.compile(
     """,
     re.VERBOSE,
 )
-_BASE64 = re.compile(r"[A-Za-z0-9+/]{400,}={0,2}")
+_BASE64 = re.compile(r"(?<![A-Za-z0-9+/])[A-Za-z0-9+/]{400,}={0,2}")
 _KEY_CHARACTERS = re.compile(r"[\w+/=.:~-]+", re.ASCII)
 _RANDOM_LENGTH, _RANDOM_BITS = 16, 3.0
 
@@ -227,13 +241,13 @@ def _outside_base64(text: str) -> Iterator[tuple[int, int]]:
 
 
 def _secrets_between(text: str, start: int, end: int) -> Iterator[Secret]:
-    for kind, literal, pattern in _PATTERNS:
-        if text.find(literal, start, end) >= 0:
+    for kind, literals, pattern in _PATTERNS:
+        if any(text.find(literal, start, end) >= 0 for literal in literals):
             for found in pattern.finditer(text, start, end):
                 yield Secret(found.start(), found.end(), kind)
     lower = text[start:end].lower()
-    for kind, word, pattern in _CONTEXTS:
-        if word in lower:
+    for kind, words, pattern in _CONTEXTS:
+        if any(word in lower for word in words):
             for found in pattern.finditer(text, start, end):
                 if not _PLACEHOLDER.fullmatch(found["secret"].strip()):
                     yield Secret(*found.span("secret"), kind)

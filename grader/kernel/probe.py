@@ -20,6 +20,9 @@ from grader.kernel.caged import frames, wire
 
 MAX_CALLBACKS: Final = 20_000
 """How often student code may call functions of the grader's in one turn of a probe."""
+_UNREAD_SECONDS: Final = 0.25
+"""By the clock: how long turns may take together before their CPU time is read."""
+_BEGIN: Final = wire.pack({"ask": "begin"}, 1 << 10)
 
 
 class Frame(msgspec.Struct, frozen=True):
@@ -142,6 +145,8 @@ class Probe:
         self._callbacks: list[Callable[..., Any]] = []
         self._calls_left = MAX_CALLBACKS
         self._used_before = 0.0
+        self._unread = 0.0
+        self._begun = True
         self._asked = time.monotonic()
         self._limit = message_bytes + wire.STRUCTURE_BYTES + 64
         self._memory = memory_bytes
@@ -167,12 +172,15 @@ class Probe:
         try:
             self._watch_time()
             self._sock.settimeout(max(0.001, self._left.wall))
+            begun, self._begun = self._begun, True
+            if not begun:  # both at once: to wake the other process takes longer than to begin
+                frames.send_frame(self._sock, _BEGIN)
             frames.send_frame(self._sock, payload)
+            if not begun and "value" not in self._receive(deadline)[1]:
+                self._failed = Died("it cannot begin anew")
+                raise self._failed
             while True:
-                received, _ = frames.receive_frame(
-                    self._sock, self._limit, deadline, watch=self._watch
-                )
-                answer = _mapping(wire.unpack(received))
+                received, answer = self._receive(deadline)
                 if "called" not in answer:
                     if self._turn is not None:
                         self._turn.heard(payload, received)
@@ -195,6 +203,11 @@ class Probe:
                 self._judging.charge(wall=wall)
         raise self._failed
 
+    def _receive(self, deadline: float) -> tuple[bytes, dict[str, Any]]:
+        """Await an answer; return it as it came, and what it says."""
+        received, _ = frames.receive_frame(self._sock, self._limit, deadline, watch=self._watch)
+        return received, _mapping(wire.unpack(received))
+
     def _watch(self) -> None:
         """Called now and then while an answer is awaited."""
         self._watch_time()
@@ -205,20 +218,27 @@ class Probe:
     def _watch_time(self) -> None:
         wall = Allowance(self._seconds).wall - self._left.wall + time.monotonic() - self._asked
         # No sooner can its one busy process have used up the limit.
-        if wall > self._seconds and self._used() > self._seconds:
+        if wall > self._seconds and self._used() - self._unread > self._seconds:
             raise frames.TooLate("its CPU time is used up")
 
     def _used(self) -> float:
-        """CPU time of its processes since its turn began."""
+        """CPU time of its processes since it was last read."""
         own = processes.descendants(self._notebook) - self._before
         return processes.cpu_seconds(own) - self._used_before
 
     def _settle(self) -> None:
-        """Charge a turn that is over to the time for judging."""
+        """Charge all turns up to now to the time for judging."""
         if type(self._failed) is not TimedOut:
             used = self._used()
             self._used_before += used
+            self._unread = 0.0
             self._judging.charge(cpu=used)
+
+    def _end_turn(self) -> None:
+        """Charge a turn that is over, now or together with the next ones: most take a millisecond."""
+        self._unread += Allowance(self._seconds).wall - self._left.wall
+        if self._unread > _UNREAD_SECONDS:
+            self._settle()
 
     def _called(self, answer: dict[str, Any]) -> bytes:
         """Call the grader's function that student code called, and return what to tell it.
@@ -254,17 +274,20 @@ class Probe:
         raise Raised(raised.type[:100], raised.message[:2000], tuple(raised.frames[:20]))
 
     def begin(self) -> None:
-        """Begin anew for another check: seeds as at the start, nothing kept, all the time again."""
-        self._settle()
+        """Begin anew for another check: seeds as at the start, nothing kept, all the time again.
+
+        The process is told with the next question; whether it can begin is known then.
+        """
+        self._end_turn()
+        if self._failed is not None:
+            raise self._failed
         if self._judging.spent:
             raise TimedOut(whole=True)
         self._left = Allowance(self._seconds)
         self._callbacks.clear()
         self._calls_left = MAX_CALLBACKS
-        self._turn = None
-        self.ask({"ask": "begin"})
-        if self._turns is not None:
-            self._turn = self._turns(True)
+        self._begun = False
+        self._turn = None if self._turns is None else self._turns(True)
 
     def settled(self) -> bool:
         """Whether no earlier turn can have changed what was answered in this one.

@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator
 from functools import cached_property
 from textwrap import dedent
 from typing import Literal
+from unicodedata import normalize
 
 import msgspec
 from nbformat import NotebookNode
@@ -27,6 +28,7 @@ MAX_SOURCE = 500_000
 
 _TOO_DEEP = "the cell is too deeply nested to be analysed"
 _MAX_ALIASES = 8
+_FEW = 4
 _BUILTINS = frozenset(dir(builtins))
 _PARSE = ast.PyCF_ONLY_AST | ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
 
@@ -101,6 +103,8 @@ class Facts:
 
     def __init__(self, cells: Iterable[tuple[int, str]]) -> None:
         self._sources = dict(cells)
+        self._sought: set[str] = set()
+        self._single: dict[int, Facts] = {}
 
     @classmethod
     def of(cls, notebook: NotebookNode) -> Facts:
@@ -180,9 +184,29 @@ class Facts:
         return name in self.definitions
 
     def cell_of(self, name: str) -> int | None:
-        """Return the last cell that binds `name`, as index over all cells; None if none does."""
+        """Return the last cell that binds `name`, as index over all cells; None if none does.
+
+        As long as few names are asked for, only cells are parsed in which they stand.
+        """
+        if "_analysis" not in vars(self) and len(self._sought) < _FEW:
+            self._sought.add(name)
+            return next(
+                (cell for cell in self._holding(name) if self._alone(cell).defines(name)), None
+            )
         definition = self.definitions.get(name)
         return definition.cell if definition else None
+
+    def _holding(self, name: str) -> Iterator[int]:
+        """Yield the cells in which `name` may stand, the last one first."""
+        for cell, source in reversed(self._sources.items()):
+            if name in source or (not source.isascii() and name in normalize("NFKC", source)):
+                yield cell
+
+    def _alone(self, cell: int) -> Facts:
+        """Facts of one cell."""
+        if cell not in self._single:
+            self._single[cell] = Facts([(cell, self._sources[cell])])
+        return self._single[cell]
 
     def definition(self, name: str) -> str | None:
         """Return the source of the statement that binds `name` last; None if none does."""

@@ -214,6 +214,33 @@ def test_a_call_may_wait_longer_than_it_may_compute(execute: Execute) -> None:
         probe.call("spin")
 
 
+def test_short_turns_are_charged_together(execute: Execute) -> None:
+    run = execute(
+        "import time\ndef spin():\n    end = time.process_time() + 0.1\n"
+        "    while time.process_time() < end: pass\n    return 1",
+        probe_seconds=0.6,
+        judging_seconds=1.5,
+    )
+    turns = 0
+    with run.probe() as probe, pytest.raises(TimedOut) as over:
+        for turns in range(60):
+            assert probe.call("spin") == 1
+            probe.begin()
+    assert over.value.whole
+    assert 10 <= turns <= 25
+
+
+def test_a_process_that_cannot_begin_anew_is_as_good_as_dead(execute: Execute) -> None:
+    run = execute("import torch\ndef f():\n    torch.set_grad_enabled = None\n    return 1")
+    with run.probe() as probe:
+        assert probe.call("f") == 1
+        probe.begin()
+        with pytest.raises(Died, match="begin anew"):
+            probe.call("f")
+        with pytest.raises(Died, match="begin anew"):
+            probe.begin()
+
+
 @pytest.mark.parametrize("hang", ["while True: pass", "time.sleep(1000)"])
 def test_all_calls_together_have_a_limit_however_they_hang(execute: Execute, hang: str) -> None:
     run = execute(

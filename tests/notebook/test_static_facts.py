@@ -324,6 +324,35 @@ def test_aliases_in_a_circle_end():
 # ---------------------------------------------------------------- cost
 
 
+def test_a_few_names_are_found_where_all_of_them_are():
+    notebook = read_notebook(DATA / "colab_hw10.ipynb").notebook
+    everything = Facts.of(notebook)
+    for name in (*everything.definitions, "acc2", "dr"):
+        known = everything.definitions.get(name)
+        assert Facts.of(notebook).cell_of(name) == (known and known.cell)
+
+
+def test_a_name_is_found_however_its_letters_are_written():
+    assert facts("\ufb01t = 1  # as one letter: fi").cell_of("fit") == 0
+    assert facts("\N{MATHEMATICAL BOLD SMALL X} = 1").cell_of("x") == 0
+
+
+def test_only_cells_with_a_name_are_parsed_for_it(monkeypatch):
+    parsed = []
+    usual = Facts._analysis.func
+    monkeypatch.setattr(
+        Facts._analysis, "func", lambda one: parsed.append(list(one._sources)) or usual(one)
+    )
+    found = facts("x = 1", "y = 2", "print(x)", "z = 3")
+    assert found.cell_of("x") == 0
+    assert found.cell_of("x") == 0
+    assert found.cell_of("none") is None
+    assert parsed == [[2], [0]]
+    for name in ("y", "z", "a", "b"):
+        found.cell_of(name)
+    assert parsed[-1] == [0, 1, 2, 3]
+
+
 def test_nothing_is_parsed_before_it_is_asked_for(monkeypatch):
     found = facts("x = 1")
     monkeypatch.setattr(ast, "parse", None)
