@@ -28,7 +28,6 @@ MAX_SOURCE = 500_000
 
 _TOO_DEEP = "the cell is too deeply nested to be analysed"
 _MAX_ALIASES = 8
-_FEW = 4
 _BUILTINS = frozenset(dir(builtins))
 _PARSE = ast.PyCF_ONLY_AST | ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
 
@@ -103,7 +102,6 @@ class Facts:
 
     def __init__(self, cells: Iterable[tuple[int, str]]) -> None:
         self._sources = dict(cells)
-        self._sought: set[str] = set()
         self._single: dict[int, Facts] = {}
 
     @classmethod
@@ -181,20 +179,14 @@ class Facts:
 
     def defines(self, name: str) -> bool:
         """Return whether the notebook binds `name` at the top level, by whatever statement."""
-        return name in self.definitions
+        return any(b.kind != "change" for b in self._analysis.bindings.get(name, ()))
 
     def cell_of(self, name: str) -> int | None:
         """Return the last cell that binds `name`, as index over all cells; None if none does.
 
-        As long as few names are asked for, only cells are parsed in which they stand.
+        Only cells are parsed in which it stands.
         """
-        if "_analysis" not in vars(self) and len(self._sought) < _FEW:
-            self._sought.add(name)
-            return next(
-                (cell for cell in self._holding(name) if self._alone(cell).defines(name)), None
-            )
-        definition = self.definitions.get(name)
-        return definition.cell if definition else None
+        return next((cell for cell in self._holding(name) if self._alone(cell).defines(name)), None)
 
     def _holding(self, name: str) -> Iterator[int]:
         """Yield the cells in which `name` may stand, the last one first."""

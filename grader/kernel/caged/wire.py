@@ -46,6 +46,8 @@ _NAMES: Final = {
     ).split()
 }
 DTYPES: Final = frozenset(_NAMES.values())
+_READ: Final = {name: (np.dtype(name).newbyteorder("<"), np.dtype(name)) for name in DTYPES}
+"""As it is written, and as it is here."""
 
 _TUPLE, _SET, _COMPLEX, _BIGINT, _MAPPING, _ARRAY, _TENSOR, _DTYPE, _DESCRIPTION, _REFERENCE = (
     range(1, 11)
@@ -60,6 +62,9 @@ _ndarray = np.ndarray
 _generic = np.generic
 _frombuffer = np.frombuffer
 _dtype = np.dtype
+_uint8 = np.uint8
+_COPIED: Final = 1 << 12
+"""Bytes of an array beyond which they are not copied on their way into the frame."""
 
 
 class WireError(ValueError):
@@ -115,9 +120,9 @@ class _Packer:
         self.nodes = 0
         self.keys = 0
         self.size = 0
-        self.buffers: list[bytes] = []
+        self.buffers: list[bytes | memoryview] = []
 
-    def buffer(self, data: bytes) -> tuple[int, int]:
+    def buffer(self, data: bytes | memoryview) -> tuple[int, int]:
         offset = self.size
         self.size += len(data)
         if self.size > self.limit:
@@ -147,7 +152,9 @@ class _Packer:
             raise WireError(f"an array of {array.nbytes} bytes")
         array = array.astype(array.dtype.newbyteorder("<"), copy=False)
         self.count(4 + array.ndim)
-        return [name, list(array.shape), *self.buffer(array.tobytes())]
+        large = array.nbytes > _COPIED and array.flags.c_contiguous
+        data = memoryview(array.reshape(-1).view(_uint8)) if large else array.tobytes()
+        return [name, list(array.shape), *self.buffer(data)]
 
     def value(self, value: Any, depth: int = 0) -> Any:
         self.count(1)
@@ -431,9 +438,10 @@ class _Reader:
         name, shape, offset, nbytes = fields
         if name not in DTYPES or type(shape) is not list or len(shape) > MAX_NDIM:
             raise WireError("an array with a wrong dtype or shape")
-        if not all(type(n) is int and 0 <= n < 1 << 48 for n in [*shape, offset, nbytes]):
-            raise WireError("an array with a wrong shape or place")
-        dtype = _dtype(name).newbyteorder("<")
+        for number in (*shape, offset, nbytes):
+            if type(number) is not int or not 0 <= number < 1 << 48:
+                raise WireError("an array with a wrong shape or place")
+        dtype, here = _READ[name]
         self.claimed += nbytes
         if math.prod(shape) * dtype.itemsize != nbytes or offset + nbytes > len(self.buffers):
             raise WireError("an array whose bytes do not fit its shape")
@@ -442,7 +450,7 @@ class _Reader:
         flat = _frombuffer(self.buffers[offset : offset + nbytes], dtype=dtype)
         if name == "bool":
             flat = flat.view(np.uint8) != 0
-        return flat.reshape(shape).astype(name)
+        return flat.reshape(shape).astype(here)
 
     def extension(self, code: int, data: memoryview) -> Any:
         if code == _BIGINT:
