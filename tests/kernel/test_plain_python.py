@@ -37,6 +37,7 @@ WORDS = [
 @example("a =\x0c!ls\n")
 @example("len?\n")
 @settings(max_examples=400, deadline=None)
+@pytest.mark.filterwarnings("ignore:.make_tokens_by_line")  # IPython's, of form feeds
 def test_a_cell_becomes_what_ipython_makes_of_it(cell: str) -> None:
     quick, usual = TransformerManager(), TransformerManager()
     pass_plain_python(quick)
