@@ -123,6 +123,8 @@ class Probe:
         Begins to keep what is asked and answered; told whether the fork has answered others before.
     """
 
+    _turn: Turn | None = None
+
     def __init__(
         self,
         sock: socket.socket,

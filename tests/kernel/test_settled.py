@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 import torch
 
+from grader.course.assignment import Limits
 from grader.kernel.caged.settled import Settled, note_libraries
+from grader.kernel.live import LiveRun
 
 PRELUDE = """
 import math, random, time, os
@@ -206,3 +208,13 @@ def test_all_that_was_asked_for_has_to_be_settled(notebook: dict[str, Any]) -> N
     assert settled.are({"f"})
     assert not settled.are({"f", "g"})
     assert settled.are(set())
+
+
+def test_an_open_notebook_says_nothing_of_its_functions() -> None:
+    names: dict[str, Any] = {}
+    exec("def f(x):\n    return x", names)
+    probe = LiveRun(["def f(x):\n    return x"], names, Limits()).probe()
+    for _ in range(2):
+        probe.begin()
+        assert probe.call("f", [1]) == 1
+        assert not probe.settled()
