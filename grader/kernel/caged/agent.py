@@ -32,13 +32,16 @@ from . import wire  # noqa: E402
 from .figures import draw_nothing  # noqa: E402
 from .frames import Closed, receive_frame, send_frame  # noqa: E402
 from .networks import (  # noqa: E402
+    Modules,
     Order,
     Tracer,
     WeightsDiffer,
     in_precision_of,
     lay_weights,
     layers_with_state,
+    modules_of,
     options_of,
+    set_training,
     shape_of,
     values_of,
 )
@@ -405,7 +408,7 @@ class Agent:
         return _encode(
             [
                 {"path": path, "type": type(m).__name__, "options": options_of(m)}
-                for path, m in self._module(question["target"]).named_modules()
+                for path, m in modules_of(self._module(question["target"]))
                 if path
             ]
         )
@@ -420,13 +423,13 @@ class Agent:
         from torch import no_grad
 
         model = self._module(question["target"])
-        model.train(bool(question.get("training")))
+        modules = modules_of(model)
+        set_training(modules, bool(question.get("training")))
         inputs = in_precision_of(model, self._resolve(question["inputs"]))
         operations = bool(question.get("operations"))
-        swift = self._is_outline(model) and not operations
-        order = (
-            Tracer(model, operations=operations) if question.get("layers", True) else Order(model)
-        )
+        swift = self._is_outline(model, modules) and not operations
+        layers = question.get("layers", True)
+        order = Tracer(modules, operations=operations) if layers else Order(modules)
         with order, no_grad(), passed_through(model) if swift else nullcontext():
             output = model(*inputs)
         self.order = (model, shape_of(inputs), order.executed)
@@ -446,28 +449,29 @@ class Agent:
         from torch import no_grad
 
         model = self._module(question["target"])
+        modules = modules_of(model)
         inputs = in_precision_of(model, self._resolve(question["inputs"]))
         weights = question["weights"]
         with no_grad():
             if weights is not None:
-                outline = self._is_outline(model)
-                model.eval()
+                outline = self._is_outline(model, modules)
+                set_training(modules, False)
                 traced, shapes, executed = self.order
                 if traced is not model or shapes != shape_of(inputs):
                     passing = passed_through(model) if outline else nullcontext()
-                    with Order(model) as order, passing:
+                    with Order(modules) as order, passing:
                         model(*deepcopy(inputs))
                     executed = order.executed
                 laid = lay_weights(executed, weights)
-                if outline and not laid.issuperset(map(id, values_of(model))):
+                if outline and not laid.issuperset(map(id, values_of(modules))):
                     raise _Refused("outline")
-            model.train(bool(question["training"]))
+            set_training(modules, bool(question["training"]))
             return model(*inputs)
 
-    def _is_outline(self, model: Any) -> bool:
+    def _is_outline(self, model: Any, modules: Modules) -> bool:
         """Whether a model was made without values; what has none at all gets zeros."""
         outline = any(model is one for one in self.outlines)
-        if any(tensor.is_meta for tensor in values_of(model)):
+        if any(tensor.is_meta for tensor in values_of(modules)):
             fill_with_zeros(model)
             if not outline:
                 self.outlines.append(model)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import builtins
 from contextlib import nullcontext
-from typing import Any, Self
+from typing import Any, Final, Self
 
 # Student code may replace builtins; these functions keep the ones of now.
 globals()["__builtins__"] = dict(vars(builtins))
@@ -23,15 +23,56 @@ def shape_of(value: Any) -> Any:
     if isinstance(value, (tuple, list)):
         return [shape_of(v) for v in value]
     shape = getattr(value, "shape", None)
-    return tuple(int(n) for n in shape) if shape is not None else None
+    return tuple(map(int, shape)) if shape is not None else None
 
 
-_OPTIONS = (
+Modules = list[tuple[str, Any]]
+"""Each module of a model once, with its path."""
+
+
+def modules_of(model: Any) -> Modules:
+    """Every module by its path, as ``named_modules`` gives them; each once, by its first path.
+
+    Not by that method: it is a generator for each level, and takes longer than a layer runs.
+    """
+    found: Modules = []
+    seen: set[int] = set()
+    waiting = [("", model)]
+    while waiting:
+        path, module = waiting.pop()
+        if id(module) not in seen:
+            seen.add(id(module))
+            found.append((path, module))
+            if module._modules:
+                prefix = f"{path}." if path else ""
+                below = [(prefix + name, m) for name, m in module._modules.items() if m is not None]
+                waiting += reversed(below)
+    return found
+
+
+def set_training(modules: Modules, mode: bool) -> None:
+    """Have a model train or not, as its ``train`` or ``eval`` does, which may be the student's own."""
+    from torch.nn import Module
+
+    own = [vars(module) for _, module in modules]
+    kinds = {type(module) for _, module in modules}
+    usual = all(kind.train is Module.train and kind.eval is Module.eval for kind in kinds)
+    if usual and not any("train" in values or "eval" in values for values in own):
+        for values in own:
+            values["training"] = mode
+    elif mode:
+        modules[0][1].train()
+    else:
+        modules[0][1].eval()
+
+
+_OPTION_NAMES = (
     "in_channels out_channels in_features out_features num_features kernel_size stride padding "
     "dilation groups p inplace eps momentum affine start_dim end_dim output_size negative_slope "
     "hidden_size input_size num_layers batch_first bidirectional nonlinearity num_embeddings "
     "embedding_dim normalized_shape dim ceil_mode"
 ).split()
+_OPTIONS: Final = {name: place for place, name in enumerate(_OPTION_NAMES)}
 
 
 _PLAIN = (bool, int, float, str)
@@ -40,8 +81,9 @@ _PLAIN = (bool, int, float, str)
 def options_of(module: Any) -> dict[str, Any]:
     """Options that a module was constructed with, as far as they are plain values."""
     options: dict[str, Any] = {}
-    for name in _OPTIONS:
-        value = module.__dict__.get(name)
+    own = module.__dict__
+    for name in sorted(_OPTIONS.keys() & own.keys(), key=_OPTIONS.__getitem__):
+        value = own[name]
         if type(value) in _PLAIN or (
             type(value) is tuple and all(type(v) in (int, bool) for v in value)
         ):
@@ -53,13 +95,17 @@ def options_of(module: Any) -> dict[str, Any]:
 
 _COUNTERS = "num_batches_tracked"
 _STATE = ("weight", "bias", "running_mean", "running_var")
+_PLACES: Final = {name: place for place, name in enumerate(_STATE)}
 
 
 def state_of(module: Any) -> dict[str, Any]:
     """Own parameters and buffers, those of :data:`_STATE` first, then by registration."""
     own = {k: v for k, v in module._parameters.items() if v is not None}
     own |= {k: v for k, v in module._buffers.items() if v is not None and k != _COUNTERS}
-    return {k: own[k] for k in sorted(own, key=lambda k: _STATE.index(k) if k in _STATE else 9)}
+    places = [_PLACES.get(k, len(_PLACES)) for k in own]
+    if places == sorted(places):  # as nearly all layers have them
+        return own
+    return dict(sorted(own.items(), key=lambda item: _PLACES.get(item[0], len(_PLACES))))
 
 
 def is_layer(module: Any) -> bool:
@@ -67,10 +113,15 @@ def is_layer(module: Any) -> bool:
     return not module._modules or any(p is not None for p in module._parameters.values())
 
 
-def values_of(model: Any) -> list[Any]:
+def values_of(modules: Modules) -> list[Any]:
     """All tensors of a model whose values decide what a forward pass gives."""
-    buffers = [b for name, b in model.named_buffers() if not name.endswith(_COUNTERS)]
-    return [*model.parameters(), *buffers]
+    found: list[Any] = []
+    for _, module in modules:
+        found += (p for p in module._parameters.values() if p is not None)
+        for name, buffer in module._buffers.items():
+            if buffer is not None and not name.endswith(_COUNTERS):
+                found.append(buffer)
+    return found
 
 
 def in_precision_of(model: Any, inputs: list[Any]) -> list[Any]:
@@ -84,24 +135,28 @@ def in_precision_of(model: Any, inputs: list[Any]) -> list[Any]:
     ]
 
 
+_HOOK: Final = "order"
+"""Under which a layer has our hook; those of others are numbered."""
+
+
 class Order:
     """Notes the layers in the order in which they run: see :func:`is_layer`."""
 
-    def __init__(self, model: Any) -> None:
-        self.model = model
+    def __init__(self, modules: Modules) -> None:
+        self.modules = modules
         self.executed: list[Any] = []
         self.known: set[int] = set()
-        self.handles: list[Any] = []
 
     def __enter__(self) -> Self:
-        for module in self.model.modules():
+        # As `register_forward_hook` does, but for the handle.
+        for _, module in self.modules:
             if is_layer(module):
-                self.handles.append(module.register_forward_hook(self._layer))
+                module._forward_hooks[_HOOK] = self._layer
         return self
 
     def __exit__(self, *details: object) -> None:
-        for handle in self.handles:
-            handle.remove()
+        for _, module in self.modules:
+            module._forward_hooks.pop(_HOOK, None)
 
     def _layer(self, module: Any, inputs: Any, output: Any) -> None:
         if id(module) not in self.known:
@@ -112,9 +167,9 @@ class Order:
 class Tracer(Order):
     """Describes the layers, and with `operations` the tensor operations, at several times the cost."""
 
-    def __init__(self, model: Any, *, operations: bool = False) -> None:
-        super().__init__(model)
-        self.paths = {id(m): path for path, m in model.named_modules()}
+    def __init__(self, modules: Modules, *, operations: bool = False) -> None:
+        super().__init__(modules)
+        self.paths = {id(module): path for path, module in self.modules}
         self.layers: list[dict[str, Any]] = []
         self.operations: list[dict[str, Any]] = []
         self.mode = _operation_recorder(self.operations) if operations else nullcontext()
@@ -181,8 +236,9 @@ def layers_with_state(model: Any, *inputs: Any) -> list[dict[str, Any]]:
     """Parameters and buffers of each layer that has any, in the order of a forward pass."""
     from torch import no_grad
 
-    model.eval()
-    with Order(model) as order, no_grad():
+    modules = modules_of(model)
+    set_training(modules, False)
+    with Order(modules) as order, no_grad():
         model(*inputs)
     return [state for module in order.executed if (state := state_of(module))]
 
