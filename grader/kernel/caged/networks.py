@@ -54,7 +54,7 @@ def set_training(modules: Modules, mode: bool) -> None:
     """Have a model train or not, as its ``train`` or ``eval`` does, which may be the student's own."""
     from torch.nn import Module
 
-    own = [vars(module) for _, module in modules]
+    own = [module.__dict__ for _, module in modules]
     kinds = {type(module) for _, module in modules}
     usual = all(kind.train is Module.train and kind.eval is Module.eval for kind in kinds)
     if usual and not any("train" in values or "eval" in values for values in own):
