@@ -1,6 +1,8 @@
 """Of which functions it is told that nothing called before can have changed them, and of which not."""
 
+import sys
 import types
+import warnings
 from collections.abc import Iterator
 from typing import Any
 
@@ -122,6 +124,10 @@ CHANGES = {
     "the precision": "torch.set_default_dtype(torch.float64)",
     "the device": "torch.set_default_device('meta')",
     "what numpy warns of": "np.seterr(all='raise')",
+    "how numpy prints": "np.set_printoptions(precision=1)",
+    "how torch prints": "torch.set_printoptions(precision=1)",
+    "warnings": "import warnings\nwarnings.simplefilter('error')",
+    "how deep it may go": "import sys\nsys.setrecursionlimit(sys.getrecursionlimit() + 1)",
     "a builtin": "import builtins\nbuiltins.abs = len",
     "a hook": "nn.modules.module.register_module_forward_hook(lambda *_: None)",
 }
@@ -156,9 +162,13 @@ def notebook() -> Iterator[dict[str, Any]]:
     """Global names of a notebook; what it does to libraries is undone."""
     note_libraries()
     exp, relu = np.exp, torch.relu
-    errors = np.geterr()
+    errors, printed, deepest = np.geterr(), np.get_printoptions(), sys.getrecursionlimit()
     own = dict(vars(__import__("builtins")))
-    yield types.ModuleType("__main__").__dict__
+    with warnings.catch_warnings():
+        yield types.ModuleType("__main__").__dict__
+    sys.setrecursionlimit(deepest)
+    np.set_printoptions(**printed)
+    torch.set_printoptions(profile="default")
     np.exp, torch.relu = exp, relu
     np.seterr(**errors)
     vars(__import__("builtins")).update(own)

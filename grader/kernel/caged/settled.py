@@ -52,18 +52,21 @@ def note_libraries() -> None:
             _usual[name] = dict(vars(sys.modules[name]))
 
 
-def _settings() -> tuple[Any, ...]:
-    """What changes the results of libraries without being an argument."""
-    found: list[Any] = []
+def _settings() -> list[Any]:
+    """What changes the results of libraries, or what they raise or print, and is no argument."""
+    found: list[Any] = [sys.getrecursionlimit(), sys.get_int_max_str_digits()]
+    if (warnings := sys.modules.get("warnings")) is not None:
+        found.append(list(warnings.filters))
     if (numpy := sys.modules.get("numpy")) is not None:
-        found.append(tuple(sorted(numpy.geterr().items())))
+        found += [numpy.geterr(), numpy.get_printoptions()]
     if (torch := sys.modules.get("torch")) is not None:
         hooks = vars(torch.nn.modules.module)
         found += [torch.get_default_dtype(), torch._C._len_torch_function_stack()]
+        found += [str(torch.get_default_device()), dict(vars(torch._tensor_str.PRINT_OPTS))]
         found += [
             len(v) for k, v in hooks.items() if k.startswith("_global_") and isinstance(v, dict)
         ]
-    return tuple(found)
+    return found
 
 
 class Settled:
