@@ -201,7 +201,7 @@ HOLDS = {
     ),
     "modules of the cage only": (
         "mine = {m.partition('.')[2] for m in sys.modules if m.partition('.')[0] in ('grader', 'caged')}\n"
-        "assert mine == {'', 'agent', 'budget', 'compiler', 'confine', 'figures', 'frames', 'installs', 'libraries', 'networks', 'outlines', 'shell', 'texts', 'titles', 'wire', 'zygote'}, mine"
+        "assert mine == {'', 'agent', 'budget', 'compiler', 'confine', 'figures', 'frames', 'installs', 'libraries', 'networks', 'outlines', 'settled', 'shell', 'texts', 'titles', 'wire', 'zygote'}, mine"
     ),
     "no way to the process that holds the other end": (
         "sock = next(s for n in range(3, 64) if (s := held(n)) is not None)\n"
