@@ -212,6 +212,20 @@ def test_a_name_that_never_was_is_settled_until_it_is_bound(notebook: dict[str, 
     assert not settled.are({"f"})
 
 
+def test_where_settings_cannot_be_told_nothing_is_settled(
+    notebook: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(SETTLED["arithmetic"], notebook)
+    whole = Settled(notebook)
+    monkeypatch.setattr(np, "get_printoptions", None)
+    assert not whole.are({"f"})
+    broken = Settled(notebook)
+    assert not broken.are({"f"})
+    monkeypatch.undo()
+    assert whole.are({"f"})
+    assert not broken.are({"f"})
+
+
 def test_all_that_was_asked_for_has_to_be_settled(notebook: dict[str, Any]) -> None:
     run(SETTLED["numpy"] + "\nseen = []\ndef g():\n    return seen", notebook)
     settled = Settled(notebook)

@@ -69,6 +69,14 @@ def _settings() -> list[Any]:
     return found
 
 
+def _settings_or_none() -> list[Any] | None:
+    """As :func:`_settings`; None where a notebook broke what tells them."""
+    try:
+        return _settings()
+    except BaseException:
+        return None
+
+
 class Settled:
     """A notebook's variables as they are now, to tell later which functions nothing has touched.
 
@@ -81,7 +89,7 @@ class Settled:
     def __init__(self, namespace: dict[str, Any]) -> None:
         self.namespace = namespace
         self.before = dict(namespace)
-        self.settings = _settings()
+        self.settings = _settings_or_none()
         self.parts = {
             id(value): _parts(value)
             for value in self.before.values()
@@ -91,7 +99,8 @@ class Settled:
     def are(self, names: set[str]) -> bool:
         """Whether what these names stand for computes from its arguments what it did before."""
         self.seen: set[int] = set()
-        return bool(_usual) and self.settings == _settings() and all(map(self._is_global, names))
+        same = self.settings is not None and self.settings == _settings_or_none()
+        return bool(_usual) and same and all(map(self._is_global, names))
 
     def _is_global(self, name: str) -> bool:
         value = self.namespace.get(name, _MISSING)
