@@ -3,4 +3,4 @@
 # %%
 held = []
 while True:
-    held.append(np.ones(1 << 25))
+    held.append(np.ones(1 << 18))  # too small for huge pages, which cost some machines the time of the cell
