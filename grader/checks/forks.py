@@ -83,11 +83,8 @@ class Forks:
     def searching(self) -> Iterator[Probe]:
         """Lend a fork to look for a function in, before the check itself asks anything."""
         if self._lent:
-            probe = self._fork()
-            try:
-                yield probe
-            finally:
-                probe.close()  # and with it all others
+            with self._fork() as other:
+                yield other
             return
         probe = self.lend()
         try:

@@ -88,6 +88,7 @@ UNSETTLED = {
     "base with a list": "class Base:\n    seen = []\nclass f(Base):\n    pass",
     "generator": "numbers = iter(range(9))\ndef f(x):\n    return next(numbers)",
     "own generator": "rng = np.random.default_rng(0)\ndef f(n):\n    return rng.random(n)",
+    "in a library": "np.count = 0\ndef f(x):\n    np.count += 1\n    return x + np.count",
     "time": "def f(x):\n    return time.time()",
     "environment": "def f(x):\n    return os.environ.get('x')",
     "file": "def f(x):\n    return open('x').read()",
@@ -170,6 +171,7 @@ def notebook() -> Iterator[dict[str, Any]]:
     np.set_printoptions(**printed)
     torch.set_printoptions(profile="default")
     np.exp, torch.relu = exp, relu
+    vars(np).pop("count", None)
     np.seterr(**errors)
     vars(__import__("builtins")).update(own)
     torch.set_default_dtype(torch.float32)

@@ -161,10 +161,10 @@ class Settled:
         if name in _STATE or (name[:2] == "__" and name not in _DUNDERS):
             return False
         for library, usual in _usual.items():
-            if name in usual:
-                module = sys.modules.get(library)
-                if module is None or vars(module).get(name, _MISSING) is not usual[name]:
-                    return False
+            # Also what a notebook has put there: ``np.count = 0``.
+            now = vars(sys.modules[library]) if library in sys.modules else {}
+            if now.get(name, _MISSING) is not usual.get(name, _MISSING):
+                return False
         if name in self.namespace or name in self.before:
             return self._is_global(name)
         return name not in sys.modules or name in _ROOTS
