@@ -63,7 +63,7 @@ class LocalWorkers(Executor):
         self._load: list[int] = [0] * workers
         self._processors = sorted(os.sched_getaffinity(0))
         self._warm: set[int] = set()
-        self._settled: set[int] = set()
+        self._bound: set[int] = set()
         self._guard = threading.Lock()
 
     @property
@@ -81,7 +81,7 @@ class LocalWorkers(Executor):
             except BrokenProcessPool:
                 self._pools[place] = None
                 self._warm.discard(place)
-                self._settled.discard(place)
+                self._bound.discard(place)
                 future = self._pool(place).submit(fn, *args, **kwargs)
 
         def finished(future: Future[T]) -> None:
@@ -89,7 +89,7 @@ class LocalWorkers(Executor):
                 self._load[place] -= 1
                 if not future.cancelled() and future.exception() is None:
                     self._warm.add(place)
-                    self._settle()
+                    self._bind()
 
         future.add_done_callback(finished)
         return future
@@ -105,13 +105,13 @@ class LocalWorkers(Executor):
             )
         return pool
 
-    def _settle(self) -> None:
+    def _bind(self) -> None:
         """Have each process keep to a processor, once all have done something."""
         everybody = set(range(len(self._pools)))
         if self._warm != everybody or len(everybody) != len(self._processors):
             return
-        for place in everybody - self._settled:
-            self._settled.add(place)
+        for place in everybody - self._bound:
+            self._bound.add(place)
             if (pool := self._pools[place]) is not None:
                 with contextlib.suppress(RuntimeError):  # it has ended, or is about to
                     pool.submit(_keep_to, self._processors[place])

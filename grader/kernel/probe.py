@@ -228,7 +228,7 @@ class Probe:
         own = processes.descendants(self._notebook) - self._before
         return processes.cpu_seconds(own) - self._used_before
 
-    def _settle(self) -> None:
+    def _charge_all(self) -> None:
         """Charge all turns up to now to the time for judging."""
         if type(self._failed) is not TimedOut:
             used = self._used()
@@ -240,7 +240,7 @@ class Probe:
         """Charge a turn that is over, now or together with the next ones: most take a millisecond."""
         self._unread += Allowance(self._seconds).wall - self._left.wall
         if self._unread > _UNREAD_SECONDS:
-            self._settle()
+            self._charge_all()
 
     def _called(self, answer: dict[str, Any]) -> bytes:
         """Call the grader's function that student code called, and return what to tell it.
@@ -361,7 +361,7 @@ class Probe:
 
     def close(self) -> None:
         """End the fork and all that it started."""
-        self._settle()
+        self._charge_all()
         self._sock.close()
         processes.kill_descendants(self._notebook, self._before)
 
